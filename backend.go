@@ -1,0 +1,135 @@
+package filelock
+
+import (
+	"context"
+	"os"
+	"time"
+)
+
+// A Backend supplies one kind of physical lock at one address. Owners, nesting,
+// queueing, timeouts, errors and the rest are [Lock]'s, so a Backend is only
+// asked for what it alone can do, and is never asked for a hold that this
+// process has already or is waiting for.
+//
+// Its methods are called by several goroutines at once, though Acquire by one
+// at a time for one key. A Backend may have the methods of [Preparer],
+// [Identifier] and Path() string, which names it in errors.
+type Backend interface {
+	// Key returns the identity of the address, the same for all spellings of
+	// it: Locks of one key exclude each other within the process. It begins
+	// with the name of the kind, so that kinds that do not exclude each other
+	// differ.
+	Key(ctx context.Context) (string, error)
+
+	// Acquire gets the lock, or fails and leaves nothing behind.
+	//
+	// With r.NoWait it tries once, and fails with an error that matches
+	// [ErrLocked] if somebody else has the lock. Otherwise it waits, and
+	// returns the context's error soon after ctx ends; a grant that arrives
+	// later it gives back by itself. Any other error ends the wait.
+	Acquire(ctx context.Context, r Request) (Grant, error)
+
+	// Inspect tells who holds the lock and changes nothing. It fails with an
+	// error that matches [ErrUnsupported] where that cannot be told.
+	Inspect(ctx context.Context) (State, error)
+
+	// Break ends the hold that s was inspected of, whoever's it is, and fails
+	// with [ErrLost] if it has ended or another has taken its place, and with
+	// [ErrUnsupported] if only its holder can end it.
+	Break(ctx context.Context, s State) error
+}
+
+// A Request says how a lock is wanted.
+type Request struct {
+	Shared       bool          // with others who want it shared
+	NoWait       bool          // try once
+	PollInterval time.Duration // the longest pause between two tries where there are no events; 0: the kind's own
+	Owner        string        // the name of the owner, for a record
+}
+
+// A Grant is a physical lock that this process has. It may have the methods of
+// [Abandoner], [Identified], [Losable] and [WithFile], and Token() uint64 for a
+// fencing token.
+type Grant interface {
+	// Release gives the lock back within a bounded time, ten seconds at most.
+	// If it fails the lock is still held and Release can be called again,
+	// unless the error matches [ErrLost], or was made by [Released].
+	Release(ctx context.Context) error
+}
+
+// A Preparer is a [Backend] that can make what its Key needs and has not
+// found. It is asked for when Key fails with an error that matches
+// [fs.ErrNotExist] during an acquisition.
+type Preparer interface {
+	Prepare(ctx context.Context) error
+}
+
+// An Identifier is a [Backend] that can tell what is at its address now. Two
+// addresses with equal values, which are comparable, are one lock under two
+// names.
+type Identifier interface {
+	Identify(ctx context.Context) (any, error)
+}
+
+// Identified is a [Grant] that knows what it has locked, by a value as from
+// [Identifier].
+type Identified interface {
+	Identity() any
+}
+
+// Losable is a [Grant] that can be taken away from its holder.
+type Losable interface {
+	// OnLoss has lost called, at most once, when the lock is found to be lost
+	// before it is released. It is called before any other method.
+	OnLoss(lost func())
+}
+
+// An Abandoner is a [Grant] that has a last resort for a Release that failed
+// and that nobody will call again. Without it Release is tried again ahead of
+// the next acquisition.
+type Abandoner interface {
+	Abandon() error
+}
+
+// WithFile is a [Grant] of a lock on an open file.
+type WithFile interface {
+	// File returns a duplicate of it.
+	File() (*os.File, error)
+}
+
+// Released returns an error for a [Grant]'s Release to say that the lock has
+// been given back, but that err happened on the way.
+func Released(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &released{err}
+}
+
+type released struct{ err error }
+
+func (r *released) Error() string { return r.err.Error() }
+func (r *released) Unwrap() error { return r.err }
+
+// State is what [Lock.Inspect] has seen. It is a memory, not a promise: the
+// lock may have changed hands since.
+type State struct {
+	Held    bool
+	Shared  bool
+	Stale   bool      // held by somebody who is certainly dead
+	Holders []Holder  // empty if nobody, or nobody that is known
+	Expires time.Time // zero where holds do not expire
+	Token   uint64    // fencing token; 0 where there is none
+
+	evidence any
+}
+
+// WithEvidence returns s with what a [Backend] needs to recognise this very
+// hold when it is asked to break it.
+func (s State) WithEvidence(e any) State {
+	s.evidence = e
+	return s
+}
+
+// Evidence returns what [State.WithEvidence] was given.
+func (s State) Evidence() any { return s.evidence }

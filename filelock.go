@@ -1,0 +1,260 @@
+package filelock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/gofilelock/filelock/internal/address"
+	"github.com/gofilelock/filelock/internal/holders"
+	"github.com/gofilelock/filelock/internal/procid"
+	"github.com/gofilelock/filelock/internal/record"
+	"github.com/gofilelock/filelock/internal/sys"
+	"github.com/gofilelock/filelock/internal/wait"
+)
+
+// A FileLock is a lock of the operating system on a file or a directory:
+// flock(2) on Unix, LockFileEx on Windows. The system gives it back when its
+// holder ends, however that happens. It excludes, and is excluded by, flock(1),
+// py-filelock's FileLock, zc.lockfile, gofrs/flock and cmd/go's lockedfile.
+//
+// The file is created if need be, and stays. Neither its content nor its mode
+// are touched unless an option asks for it. It is never followed through a
+// symbolic link in the last part of its path, and whatever is neither a file
+// nor a directory is refused. If it is replaced or removed, nobody holds what
+// is left of it: acquisition makes sure that the path still leads to the file
+// that it has locked.
+//
+// # Windows
+//
+// The lock is on the first byte of the file, which others cannot read or write
+// meanwhile. An open lock file cannot be removed. Directories cannot be locked.
+//
+// # AIX
+//
+// The lock is gofrs/flock's, a record lock of the process. [NewFile], and
+// options other than [WithMode] and [WithParents], are not supported.
+type FileLock struct{ core }
+
+// New returns the lock of the file at path. It does nothing yet: options that
+// make no sense are reported by the first acquisition. A relative path is
+// resolved by each acquisition of its own.
+func New(path string, opts ...FileOption) *FileLock {
+	b := &fileBackend{path: path}
+	return &FileLock{b.core(opts)}
+}
+
+// NewFile returns the lock of a file that the caller has open, and keeps. The
+// lock belongs to that open file, so duplicates of it in other processes share
+// the lock, and Release gives it back for all of them. Closing f in the
+// meantime changes nothing.
+func NewFile(f *os.File, opts ...FileOption) *FileLock {
+	b := &fileBackend{file: f}
+	if f != nil {
+		b.path = f.Name()
+	}
+	return &FileLock{b.core(opts)}
+}
+
+// fileBackend is the [Backend] of FileLock. How the file is opened, locked,
+// verified and unlocked stands in unix.go and windows.go.
+type fileBackend struct {
+	path    string
+	file    *os.File // the caller's; nil if there is only the path
+	set     fileSettings
+	content *record.Template
+}
+
+func (b *fileBackend) core(opts []FileOption) core {
+	b.set.lockSettings = defaults()
+	for _, o := range opts {
+		o.applyFile(&b.set)
+	}
+	var misuse error
+	b.content, misuse = b.set.check()
+	switch {
+	case misuse != nil:
+	case b.file != nil && (b.set.remove || b.set.mode != nil || b.set.parents != nil):
+		misuse = invalid("WithRemove, WithMode and WithParents are of no use for a file that is open already")
+	case b.file == nil && b.path == "":
+		misuse = invalid("the lock has no file")
+	}
+	return core{backend: b, path: b.path, set: b.set.lockSettings, misuse: misuse}
+}
+
+// kind returns what the lock is made of. Kinds do not exclude each other.
+func (b *fileBackend) kind() (name string, kind holders.Kind) {
+	if b.set.records {
+		return "record", holders.Record
+	}
+	return "flock", holders.Flock
+}
+
+func (b *fileBackend) Key(context.Context) (string, error) {
+	name, _ := b.kind()
+	if b.file == nil {
+		return address.Key(name, b.path)
+	}
+	info, err := b.stat()
+	return fmt.Sprintf("%s open:%x:%x", name, info.ID.Dev, info.ID.Ino), err
+}
+
+// Prepare makes the directories that are missing, if it was asked for.
+func (b *fileBackend) Prepare(context.Context) error {
+	return makeParents(b.path, b.set.parents)
+}
+
+func makeParents(path string, perm *fs.FileMode) error {
+	dir, _ := address.Split(path)
+	if perm != nil {
+		return os.MkdirAll(dir, *perm)
+	}
+	if _, err := sys.Stat(dir); err != nil {
+		return fmt.Errorf("directory %s: %w (make it, or use WithParents)", dir, err)
+	}
+	return nil // somebody has just made it
+}
+
+func (b *fileBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
+	if r.NoWait {
+		return b.attempt(r)
+	}
+	return wait.Poll(ctx, r.PollInterval, func() (Grant, bool, error) {
+		g, err := b.attempt(r)
+		if errors.Is(err, ErrLocked) {
+			return nil, false, nil
+		}
+		return g, true, err
+	})
+}
+
+// fileIdentity is what tells one OS lock from all others.
+type fileIdentity struct {
+	kind holders.Kind
+	file sys.ID
+}
+
+func (b *fileBackend) Identify(context.Context) (any, error) {
+	info, err := b.stat()
+	_, kind := b.kind()
+	return fileIdentity{kind, info.ID}, err
+}
+
+// stat describes the file, and does not open it.
+func (b *fileBackend) stat() (info sys.Info, err error) {
+	if b.file == nil {
+		return sys.Lstat(b.path)
+	}
+	conn, err := b.file.SyscallConn()
+	if err != nil {
+		return info, err
+	}
+	if errControl := conn.Control(func(fd uintptr) { info, err = sys.Borrow(fd).Info() }); errControl != nil {
+		err = errControl
+	}
+	return info, err
+}
+
+func (b *fileBackend) Inspect(context.Context) (State, error) {
+	info, err := b.stat()
+	if errors.Is(err, fs.ErrNotExist) {
+		return State{}, nil
+	}
+	if err != nil {
+		return State{}, err
+	}
+	if b.file == nil && !lockable(info.Mode) {
+		return State{}, irregular(info.Mode)
+	}
+	_, kind := b.kind()
+	locks, err := holders.List(info.ID, kind)
+	s := State{Held: len(locks) > 0}
+	for _, l := range locks {
+		s.Shared = l.Shared
+		s.Holders = append(s.Holders, local(l.PID))
+	}
+	written, ok := b.readContent()
+	switch {
+	case !ok:
+	case len(s.Holders) == 0 && err != nil: // the system does not tell; a hint is better than nothing
+		s.Holders = []Holder{written}
+	default:
+		for i, h := range s.Holders {
+			if h.PID == written.PID {
+				s.Holders[i].Owner, s.Holders[i].Since = written.Owner, written.Since
+			}
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	return s, err
+}
+
+// local describes a process of this machine; 0 is one that cannot be seen.
+func local(pid int) Holder {
+	h := Holder{PID: pid, Host: hostname(), self: pid == os.Getpid()}
+	if pid != 0 {
+		h.Command, h.Started = procid.Describe(pid)
+	}
+	return h
+}
+
+// attempts bounds how often in a row something is tried again because others
+// were faster. After that the lock counts as contended.
+const attempts = 100
+
+// create makes the file at path, with the permissions that are asked for. It
+// fails with [fs.ErrExist] where there is one.
+func create(path string, mode *fs.FileMode) (sys.File, error) {
+	if mode == nil {
+		return sys.Create(path, 0o666)
+	}
+	f, err := sys.Create(path, *mode)
+	if err != nil {
+		return f, err
+	}
+	if err := f.Chmod(*mode); err != nil {
+		return f, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func lockable(mode fs.FileMode) bool { return mode.IsRegular() || mode.IsDir() }
+
+// readContent returns whom the file's content names, which is a hint: anybody
+// can write there, and it stays when the lock is given back.
+func (b *fileBackend) readContent() (Holder, bool) {
+	if b.content == nil || b.file != nil {
+		return Holder{}, false
+	}
+	f, err := sys.Open(b.path, sys.Peek)
+	if err != nil {
+		return Holder{}, false
+	}
+	defer f.Close()
+	text := make([]byte, maxContent)
+	n, err := f.ReadAt(text, sys.LockedBytes)
+	if err != io.EOF {
+		return Holder{}, false
+	}
+	fields, ok := b.content.Skip(sys.LockedBytes).Parse(string(text[:n]))
+	return Holder{
+		PID: fields.PID, Host: fields.Hostname, Command: procid.Printable(fields.Command),
+		Owner: procid.Printable(fields.Owner), Since: fields.Since,
+	}, ok
+}
+
+// maxContent bounds what is read of a lock file, in bytes.
+const maxContent = 4096
+
+func (b *fileBackend) Break(ctx context.Context, s State) error {
+	holder := "its holder"
+	if len(s.Holders) > 0 {
+		holder = s.Holders[0].String()
+	}
+	return fmt.Errorf("%w: a lock of the operating system ends with its process (end %s)", ErrUnsupported, holder)
+}

@@ -1,0 +1,155 @@
+package filelock
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A tenure is an owner's time with a lock, from its first hold to its last.
+type tenure struct {
+	queue  *queue
+	lock   *core // through which it began
+	owner  *Owner
+	shared bool
+	since  time.Time
+	loss   *loss        // nil where it cannot be lost
+	depth  atomic.Int64 // holds; at 0 it has ended, or is being ended
+}
+
+// enter adds a hold, unless the tenure has ended.
+func (t *tenure) enter() bool {
+	for {
+		n := t.depth.Load()
+		if n <= 0 {
+			return false
+		}
+		if t.depth.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// leave ends a hold, and with the last one the tenure. It reports false where
+// that failed and the hold goes on.
+func (t *tenure) leave(last resort) (ended bool, err error) {
+	for {
+		n := t.depth.Load()
+		if n <= 0 {
+			return true, ErrNotHeld
+		}
+		if t.depth.CompareAndSwap(n, n-1) {
+			if n > 1 {
+				return true, nil
+			}
+			return t.queue.giveBack(t, last)
+		}
+	}
+}
+
+// leaveAll ends all holds, and fails with [ErrNotHeld] where there are none.
+func (t *tenure) leaveAll() error {
+	if t.depth.Swap(0) <= 0 {
+		return ErrNotHeld
+	}
+	_, err := t.queue.giveBack(t, retry)
+	return err
+}
+
+// A resort says what becomes of a hold whose release fails.
+type resort int
+
+const (
+	retry   resort = iota // somebody has it, and can try again
+	abandon               // nobody has it
+)
+
+// holder describes t to others.
+func (t *tenure) holder() Holder {
+	h := thisProcess()
+	h.Owner, h.Since = t.owner.name, t.since
+	return h
+}
+
+// A Hold is one acquisition of a lock. It lasts until Release, or until the
+// process ends; that nobody refers to it any more changes nothing.
+//
+// Its methods may be called by several goroutines at once.
+type Hold struct {
+	tenure *tenure
+	ctx    context.Context
+
+	mu    sync.Mutex // held through a release, so that there is one at a time
+	ended bool
+	file  *os.File
+}
+
+// Release ends the hold, and with an owner's last hold gives the lock back.
+//
+// It fails with [ErrNotHeld] if the hold has ended before, and with [ErrLost]
+// if the lock was taken away meanwhile. After any other error the lock may
+// still be held, and Release can be called again: once nothing is left to do
+// it returns nil or ErrNotHeld.
+func (h *Hold) Release() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended {
+		return h.tenure.lock.fail("release", ErrNotHeld)
+	}
+	var errFile error
+	if h.file != nil {
+		errFile = h.file.Close()
+		h.file = nil
+	}
+	ended, err := h.tenure.leave(retry)
+	if ended {
+		h.ended = true
+		endContext(h.ctx)
+	}
+	return h.tenure.lock.fail("release", errors.Join(err, errFile))
+}
+
+// Context returns the context that the lock was acquired with, and which
+// carries the owner: acquisitions with it nest. If the hold is lost, it is
+// cancelled with a cause that matches [ErrLost]. Once the hold has ended it may
+// be cancelled too.
+func (h *Hold) Context() context.Context { return h.ctx }
+
+// Lost returns a channel that is closed when the hold is found to be lost, or
+// nil if this kind of lock cannot be lost.
+func (h *Hold) Lost() <-chan struct{} {
+	if h.tenure.loss == nil {
+		return nil
+	}
+	return h.tenure.loss.told
+}
+
+// Token returns a number that is higher than that of every earlier hold of the
+// lock, for a resource that refuses those who come with a lower one than it
+// has seen. It is 0 if this kind of lock has none.
+func (h *Hold) Token() uint64 {
+	if g, ok := h.tenure.queue.grantOf(h.tenure).(interface{ Token() uint64 }); ok {
+		return g.Token()
+	}
+	return 0
+}
+
+// File returns a duplicate of the file that is locked, always the same one,
+// which Release closes. It is nil if the hold has ended, if the lock is not on
+// an open file, and if the process has no descriptor left.
+//
+// The duplicate and the lock belong to one open file: a child process that
+// inherits it keeps the lock beyond this process's sudden end.
+func (h *Hold) File() *os.File {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.file == nil && !h.ended {
+		if g, ok := h.tenure.queue.grantOf(h.tenure).(WithFile); ok {
+			h.file, _ = g.File()
+		}
+	}
+	return h.file
+}

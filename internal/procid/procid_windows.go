@@ -1,0 +1,73 @@
+package procid
+
+import (
+	"errors"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/windows"
+)
+
+// space is the same for all processes: ids are unique in all of the system.
+func space() uint64 { return 1 }
+
+// with opens the process pid for questions.
+func with(pid int, ask func(windows.Handle) error) error {
+	h, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(pid))
+	if err != nil {
+		return err
+	}
+	defer windows.CloseHandle(h)
+	return ask(h)
+}
+
+func stateOf(pid int) state {
+	var code uint32
+	err := with(pid, func(h windows.Handle) error { return windows.GetExitCodeProcess(h, &code) })
+	const stillActive = 259 // STATUS_PENDING
+	switch {
+	case errors.Is(err, windows.ERROR_INVALID_PARAMETER):
+		return gone
+	case err == nil && code != stillActive:
+		return gone // ended, and somebody has a handle of it still
+	}
+	return running
+}
+
+func created(pid int) (windows.Filetime, error) {
+	var creation, exit, kernel, user windows.Filetime
+	err := with(pid, func(h windows.Handle) error {
+		return windows.GetProcessTimes(h, &creation, &exit, &kernel, &user)
+	})
+	return creation, err
+}
+
+// startToken is the FILETIME of the process's creation.
+func startToken(pid int) string {
+	t, err := created(pid)
+	if err != nil {
+		return ""
+	}
+	return strconv.FormatUint(uint64(t.HighDateTime)<<32|uint64(t.LowDateTime), 10)
+}
+
+func startedAt(pid int) time.Time {
+	t, err := created(pid)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(0, t.Nanoseconds())
+}
+
+func commandOf(pid int) string {
+	name := make([]uint16, windows.MAX_LONG_PATH)
+	size := uint32(len(name))
+	err := with(pid, func(h windows.Handle) error {
+		return windows.QueryFullProcessImageName(h, 0, &name[0], &size)
+	})
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(windows.UTF16ToString(name[:size]))
+}

@@ -1,0 +1,5 @@
+//go:build !unix && !windows
+
+package procid
+
+func stateOf(int) state { return unknown }

@@ -1,0 +1,225 @@
+//go:build unix
+
+package sys
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/gofilelock/filelock/internal/fault"
+	"golang.org/x/sys/unix"
+)
+
+// A File is an open file that is closed by Close and by nothing else.
+type File struct{ fd int }
+
+// LockedBytes counts the bytes at the start of a locked file that others
+// cannot read.
+const LockedBytes = 0
+
+// Borrow returns the open file of the descriptor fd, which the caller keeps.
+func Borrow(fd uintptr) File { return File{int(fd)} }
+
+// always holds the flags that every file is opened with: see the package
+// comment. O_NOCTTY keeps a terminal at the path from becoming ours.
+const always = unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY
+
+// call does one operation, again and again while a signal interrupts it.
+func call(op fault.Op, path string, do func() error) error {
+	for {
+		err := fault.Before(op, path)
+		if err == nil {
+			err = fault.After(op, path, do())
+		}
+		if err != unix.EINTR {
+			return os.NewSyscallError(string(op), err)
+		}
+	}
+}
+
+// Open opens the existing file at path.
+func Open(path string, access Access) (f File, err error) {
+	flags := always | unix.O_RDONLY
+	if access == ReadWrite {
+		flags = always | unix.O_RDWR
+	}
+	err = call(fault.Open, path, func() (err error) {
+		f.fd, err = unix.Open(path, flags, 0)
+		return err
+	})
+	return f, err
+}
+
+// Create makes the file at path and opens it for reading and writing. It fails
+// with [fs.ErrExist] where anything is there. The umask applies to perm.
+func Create(path string, perm fs.FileMode) (f File, err error) {
+	err = call(fault.Open, path, func() (err error) {
+		f.fd, err = unix.Open(path, always|unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, uint32(perm.Perm()))
+		return err
+	})
+	return f, err
+}
+
+// Duplicate returns a second descriptor of the open file that c leads to. The
+// two share one set of locks.
+func Duplicate(c interface {
+	Control(func(fd uintptr)) error
+}) (f File, err error) {
+	err = call(fault.Dup, "", func() (err error) {
+		if cerr := c.Control(func(fd uintptr) {
+			f.fd, err = dup(fd)
+		}); cerr != nil {
+			return cerr
+		}
+		return err
+	})
+	return f, err
+}
+
+// OSFile returns a duplicate of f, for use by others. Closing it, or losing it
+// to the garbage collector, leaves f and its locks alone.
+func (f File) OSFile(name string) (*os.File, error) {
+	var fd int
+	err := call(fault.Dup, name, func() (err error) {
+		fd, err = dup(uintptr(f.fd))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// Close closes f. Whatever it returns, the descriptor is gone afterwards, so
+// it is never tried again: another thread may own the number by then.
+func (f File) Close() error {
+	err := fault.After(fault.Close, "", unix.Close(f.fd))
+	if err == unix.EINTR {
+		return nil
+	}
+	return os.NewSyscallError(string(fault.Close), err)
+}
+
+// Info describes f.
+func (f File) Info() (Info, error) {
+	var st unix.Stat_t
+	err := call(fault.Fstat, "", func() error { return unix.Fstat(f.fd, &st) })
+	return infoOf(&st), err
+}
+
+// Stat describes the file at path, at the end of all symbolic links.
+func Stat(path string) (Info, error) {
+	var st unix.Stat_t
+	err := call(fault.Stat, path, func() error { return unix.Stat(path, &st) })
+	return infoOf(&st), err
+}
+
+// Lstat describes what is at path itself.
+func Lstat(path string) (Info, error) {
+	var st unix.Stat_t
+	err := call(fault.Lstat, path, func() error { return unix.Lstat(path, &st) })
+	return infoOf(&st), err
+}
+
+func infoOf(st *unix.Stat_t) Info {
+	mode := fs.FileMode(st.Mode & 0o777)
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		mode |= fs.ModeDir
+	case unix.S_IFLNK:
+		mode |= fs.ModeSymlink
+	case unix.S_IFIFO:
+		mode |= fs.ModeNamedPipe
+	case unix.S_IFSOCK:
+		mode |= fs.ModeSocket
+	case unix.S_IFBLK:
+		mode |= fs.ModeDevice
+	case unix.S_IFCHR:
+		mode |= fs.ModeDevice | fs.ModeCharDevice
+	default:
+		mode |= fs.ModeIrregular
+	}
+	return Info{
+		ID:      ID{uint64(st.Dev), uint64(st.Ino)},
+		Mode:    mode,
+		Size:    st.Size,
+		ModTime: int64(st.Mtim.Sec)*1e9 + int64(st.Mtim.Nsec),
+	}
+}
+
+// ReadAt fills b from offset off, as [io.ReaderAt] does: fewer bytes come with
+// an error, which at the end of the file is [io.EOF].
+func (f File) ReadAt(b []byte, off int64) (n int, err error) {
+	for n < len(b) {
+		var m int
+		err := call(fault.Read, "", func() (err error) {
+			m, err = unix.Pread(f.fd, b[n:], off+int64(n))
+			return err
+		})
+		if err != nil {
+			return n, err
+		}
+		if m == 0 {
+			return n, io.EOF
+		}
+		n += m
+	}
+	return n, nil
+}
+
+// WriteAt writes b at offset off, all of it or with an error.
+func (f File) WriteAt(b []byte, off int64) (n int, err error) {
+	for n < len(b) {
+		var m int
+		err := call(fault.Write, "", func() (err error) {
+			m, err = unix.Pwrite(f.fd, b[n:], off+int64(n))
+			return err
+		})
+		if err != nil {
+			return n, err
+		}
+		n += m
+	}
+	return n, nil
+}
+
+// Truncate changes the size of f.
+func (f File) Truncate(size int64) error {
+	return call(fault.Truncate, "", func() error { return unix.Ftruncate(f.fd, size) })
+}
+
+// Chmod sets the permissions of f, whatever the umask.
+func (f File) Chmod(perm fs.FileMode) error {
+	return call(fault.Chmod, "", func() error { return unix.Fchmod(f.fd, uint32(perm.Perm())) })
+}
+
+// Link gives the file at oldpath a second name. It fails with [fs.ErrExist]
+// where anything has that name.
+func Link(oldpath, newpath string) error {
+	return nameError(call(fault.Link, newpath, func() error { return syscall.Link(oldpath, newpath) }))
+}
+
+// nameError sorts what an attempt to give a name came to.
+func nameError(err error) error {
+	for _, none := range []error{
+		unix.ENOSYS, unix.ENOTSUP, unix.EOPNOTSUPP,
+		unix.EINVAL, // of a rename that the file system knows no flags of
+		unix.EPERM,  // FAT
+		unix.EACCES, // Android, in a directory that we can write to
+	} {
+		if errors.Is(err, none) {
+			return fmt.Errorf("%w: %w", ErrNoNames, err)
+		}
+	}
+	return err
+}
+
+// Remove takes away the name path of a file that is not a directory.
+func Remove(path string) error {
+	return call(fault.Unlink, path, func() error { return unix.Unlink(path) })
+}

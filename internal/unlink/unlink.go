@@ -1,0 +1,108 @@
+// Package unlink removes a marker file that has been inspected, and no other
+// one that has taken its place.
+//
+// A marker's file number and times are no identity, since numbers are used
+// again at once. Nor does it help to rename the marker away and look at it
+// then: whoever was the successor has lost it by that time. So all who remove
+// markers exclude each other, with flock(2) on the very file, and the one that
+// has the flock finds out whether the path still names that file, and whether
+// it still says what was inspected, before it takes the name away. While it
+// does so the file cannot leave the path, and its number cannot be used again,
+// since it is open. On Windows, opening the file for nobody else to open does
+// both.
+package unlink
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/gofilelock/filelock/internal/sys"
+)
+
+// ErrChanged is returned where the path no longer names the marker that was
+// inspected. It has been left alone.
+var ErrChanged = errors.New("another file has taken its place")
+
+// ErrBusy is returned where somebody else is at the marker, as others who
+// remove it are for an instant. Trying again may help.
+var ErrBusy = errors.New("somebody else is removing it")
+
+// Evidence is what was seen of a marker.
+type Evidence struct {
+	Info    sys.Info
+	Content []byte
+}
+
+// Inspect reads the regular file at path, limit bytes of it and one more if
+// there are more. It changes nothing and follows no link. What is no regular
+// file is not read; its Evidence has no Content.
+func Inspect(path string, limit int) (Evidence, error) {
+	info, err := sys.Lstat(path)
+	if err != nil || !info.Mode.IsRegular() {
+		return Evidence{Info: info}, err // unopened: opening a device can do things
+	}
+	f, err := sys.Open(path, sys.Peek)
+	if err != nil {
+		return Evidence{Info: info}, err
+	}
+	e, err := read(f, limit)
+	return e, errors.Join(err, f.Close())
+}
+
+func read(f sys.File, limit int) (Evidence, error) {
+	info, err := f.Info()
+	if err != nil || !info.Mode.IsRegular() {
+		return Evidence{Info: info}, err
+	}
+	content := make([]byte, limit+1)
+	n, err := f.ReadAt(content, 0)
+	if err == io.EOF {
+		err = nil
+	}
+	return Evidence{info, content[:n]}, err
+}
+
+// Break removes the marker at path if it is the one that e was seen of.
+//
+// It fails with [ErrChanged] where it is another, with [ErrBusy] where somebody
+// else is at it, and with [sys.ErrNoLocks] where others cannot be kept from it.
+//
+// It reports whether the marker is gone by its doing. If so, an error is about
+// tidying up and no more.
+func Break(path string, e Evidence) (removed bool, err error) {
+	return remove(path, func(f sys.File, locked error) error {
+		if locked != nil {
+			return locked
+		}
+		now, err := e.again(f)
+		if err == nil && now.Info.ModTime != e.Info.ModTime {
+			return ErrChanged
+		}
+		return err
+	})
+}
+
+// Own removes the caller's own marker, the content of which is like no
+// other's, so that its times do not matter. Where flock(2) does not exist
+// nobody breaks it, and it is removed without. Apart from that, Own is as
+// [Break].
+func Own(path string, e Evidence) (removed bool, err error) {
+	return remove(path, func(f sys.File, locked error) error {
+		if locked != nil && !errors.Is(locked, sys.ErrNoLocks) {
+			return locked
+		}
+		_, err := e.again(f)
+		return err
+	})
+}
+
+// again looks at f once more, and fails with [ErrChanged] where it is not what
+// e was seen of.
+func (e Evidence) again(f sys.File) (Evidence, error) {
+	now, err := read(f, len(e.Content))
+	if err == nil && (now.Info.ID != e.Info.ID || !bytes.Equal(now.Content, e.Content)) {
+		err = ErrChanged
+	}
+	return now, err
+}

@@ -1,0 +1,287 @@
+package filelock
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+
+	"github.com/gofilelock/filelock/internal/procid"
+)
+
+// A Lock is a lock of any kind. It is safe for use by any number of
+// goroutines, and needs no closing.
+//
+// Locks of one address in one process share one queue, however many Lock
+// objects there are: an owner that has the lock through one of them nests
+// through the others.
+type Lock struct{ core }
+
+// NewLock returns the lock that b supplies. It does nothing yet.
+func NewLock(b Backend, opts ...Option) *Lock {
+	set := defaults()
+	for _, o := range opts {
+		o.applyLock(&set)
+	}
+	l := &Lock{core{backend: b, set: set, misuse: set.check()}}
+	if p, ok := b.(interface{ Path() string }); ok {
+		l.path = p.Path()
+	}
+	return l
+}
+
+// core is what locks of all kinds have in common. Kinds embed it, unexported
+// so that their documentation shows its methods as their own.
+type core struct {
+	backend Backend
+	path    string
+	set     lockSettings
+	misuse  error // options that make no sense: what every acquisition fails with
+}
+
+// Path returns the path that the lock was made with.
+func (l *core) Path() string { return l.path }
+
+// Acquire gets the lock and returns a [Hold] of it, which the caller releases.
+// It waits if somebody else has the lock, for as long as the context and the
+// options allow.
+//
+// The hold belongs to the owner that ctx carries, or to one of its own, which
+// [Hold.Context] carries: without a common owner a second Acquire waits, even
+// on the same goroutine. If the owner has the lock already, the acquisition
+// nests and returns at once; a shared one may nest in an exclusive one, but an
+// exclusive one in a shared one fails with [ErrUpgrade]. The mode of the first
+// hold stays until the last one ends, in whatever order they do.
+//
+// All errors are [*LockError]. One that matches [ErrLocked] says that somebody
+// else has the lock: after a wait it matches [ErrTimeout] too, unless the
+// caller wanted one attempt only. If ctx ends, the error matches the context's.
+// [ErrDeadlock] says that the owner has the lock by another name of the file,
+// or that it and other owners of this process wait for each other without a
+// limit. After any error nothing is held, and nothing is left behind.
+func (l *core) Acquire(ctx context.Context, opts ...AcquireOption) (*Hold, error) {
+	return l.hold(ctx, l.settings(opts))
+}
+
+// TryAcquire is Acquire with one attempt, whatever the options: it fails with
+// an error that matches [ErrLocked] if somebody else has the lock, or is ahead
+// in the queue of this process.
+func (l *core) TryAcquire(ctx context.Context, opts ...AcquireOption) (*Hold, error) {
+	set := l.settings(opts)
+	set.nonBlocking = true
+	return l.hold(ctx, set)
+}
+
+func (l *core) hold(ctx context.Context, set acquireSettings) (*Hold, error) {
+	owner, carried := l.ownerOf(ctx)
+	if carried == nil && owner == nil {
+		owner = &Owner{brief: true}
+		carried = owner
+	}
+	t, err := l.acquire(ctx, owner, set)
+	if err != nil {
+		return nil, err
+	}
+	return &Hold{tenure: t, ctx: newHoldContext(ctx, carried, t)}, nil
+}
+
+// ownerOf returns whose an acquisition with ctx is, and which owner ctx
+// carries. Either may be nil.
+func (l *core) ownerOf(ctx context.Context) (owner, carried *Owner) {
+	carried, _ = OwnerFrom(ctx)
+	if l.set.sharedOwner {
+		return everyone, carried
+	}
+	return carried, carried
+}
+
+func (l *core) settings(opts []AcquireOption) acquireSettings {
+	if len(opts) == 0 {
+		return l.set.acquireSettings
+	}
+	set := l.set.acquireSettings
+	for _, o := range opts {
+		o.applyAcquire(&set)
+	}
+	return set
+}
+
+// Held reports whether anybody in this process has the lock.
+func (l *core) Held() bool {
+	q := l.existingQueue(context.Background())
+	if q == nil {
+		return false
+	}
+	defer q.drop()
+	all, _ := q.holders()
+	return len(all) > 0
+}
+
+// Depth returns how many holds the owner that ctx carries has of the lock; the
+// shared owner, if that is whose the lock is.
+func (l *core) Depth(ctx context.Context) int {
+	owner, _ := l.ownerOf(ctx)
+	if owner == nil {
+		return 0
+	}
+	q := l.existingQueue(ctx)
+	if q == nil {
+		return 0
+	}
+	defer q.drop()
+	if t := q.ownTenure(owner); t != nil {
+		return int(t.depth.Load())
+	}
+	return 0
+}
+
+// ForceRelease ends all holds that the owner of ctx has of the lock, whose own
+// Release fails with [ErrNotHeld] from then on. It fails with [ErrNotOwner] if
+// somebody else has the lock, and with [ErrNotHeld] if nobody has.
+func (l *core) ForceRelease(ctx context.Context) error {
+	owner, _ := l.ownerOf(ctx)
+	if q := l.existingQueue(ctx); q != nil {
+		defer q.drop()
+		if t := q.ownTenure(owner); t != nil {
+			return l.fail("release", t.leaveAll())
+		}
+	}
+	e := &LockError{Op: "release", Path: l.path, Err: ErrNotHeld}
+	if h, ok := l.holder(ctx); ok {
+		e.Err = ErrNotOwner
+		e.holder = func() (Holder, bool) { return h, true }
+	}
+	return e
+}
+
+func (l *core) existingQueue(ctx context.Context) *queue {
+	key, err := l.backend.Key(ctx)
+	if err != nil {
+		return nil
+	}
+	return existingQueue(key)
+}
+
+// Inspect tells who holds the lock, in this process or another, and disturbs
+// nobody. What it returns is past the moment it returns. It fails with
+// [ErrUnsupported] where the system does not tell.
+//
+// # Linux
+//
+// Who holds an OS lock is read from /proc. Holders in other containers, and on
+// other machines that share the file system, are not seen.
+func (l *core) Inspect(ctx context.Context) (State, error) {
+	if l.misuse != nil {
+		return State{}, l.fail("inspect", l.misuse)
+	}
+	s, err := l.backend.Inspect(ctx)
+	q := l.existingQueue(ctx)
+	if q == nil {
+		return s, l.fail("inspect", err)
+	}
+	defer q.drop()
+	own, shared := q.holders()
+	if len(own) == 0 {
+		return s, l.fail("inspect", err)
+	}
+	// Of itself this process knows more than the system does.
+	if err != nil && !errors.Is(err, ErrUnsupported) {
+		return s, l.fail("inspect", err)
+	}
+	others := s.Holders
+	s.Held, s.Shared, s.Holders = true, shared, own
+	for _, h := range others {
+		if !h.self {
+			s.Holders = append(s.Holders, h)
+		}
+	}
+	return s, nil
+}
+
+// Break ends the hold that s was inspected of, whoever's it is, so that others
+// can have the lock. It fails with [ErrLost] if that hold has ended meanwhile
+// and somebody else may have the lock: whatever happens, no other hold is ended.
+// It returns nil if s was not held.
+//
+// Locks of the operating system cannot be broken: Break fails with
+// [ErrUnsupported], and its error says which process would have to end.
+func (l *core) Break(ctx context.Context, s State) error {
+	if !s.Held {
+		return nil
+	}
+	err := l.backend.Break(ctx, s)
+	if err == nil {
+		l.log(ctx, "broken")
+	}
+	return l.fail("break", err)
+}
+
+// ReleaseAll ends all holds of this process, of all locks, for a handler that
+// is about to call os.Exit: markers of soft locks would be left behind.
+func ReleaseAll() error {
+	var errs []error
+	for _, q := range allQueues() {
+		for _, t := range q.allTenures() {
+			if err := t.leaveAll(); !errors.Is(err, ErrNotHeld) {
+				errs = append(errs, t.lock.fail("release", err))
+			}
+		}
+		errs = append(errs, q.settleDebts())
+		q.drop()
+	}
+	return errors.Join(errs...)
+}
+
+// holder finds out who has the lock.
+func (l *core) holder(ctx context.Context) (Holder, bool) {
+	if q := l.existingQueue(ctx); q != nil {
+		defer q.drop()
+		if all, _ := q.holders(); len(all) > 0 {
+			return all[0], true
+		}
+	}
+	s, _ := l.backend.Inspect(ctx)
+	if len(s.Holders) == 0 {
+		return Holder{}, false
+	}
+	return s.Holders[0], true
+}
+
+// thisProcess describes this process to others.
+func thisProcess() Holder {
+	h := Holder{PID: os.Getpid(), Host: hostname(), self: true}
+	h.Command, h.Started = procid.Describe(h.PID)
+	return h
+}
+
+// fail makes the error that callers see; nil stays nil.
+func (l *core) fail(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &LockError{Op: op, Path: l.path, Err: err}
+}
+
+// logger returns where the lock's doings are logged.
+func (l *core) logger() *slog.Logger {
+	logger := l.set.logger
+	if logger == nil {
+		logger = slog.Default().With("logger", "filelock")
+	}
+	return logger.With("path", l.path)
+}
+
+// log writes a line at debug level. Nothing is allocated where nobody reads it.
+func (l *core) log(ctx context.Context, msg string) {
+	if l.logs(ctx) {
+		l.logger().DebugContext(ctx, msg)
+	}
+}
+
+func (l *core) logs(ctx context.Context) bool {
+	logger := l.set.logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	return logger.Enabled(ctx, slog.LevelDebug)
+}
