@@ -1,0 +1,42 @@
+// Command filelock runs commands under file locks and tells who holds them.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+func main() { os.Exit(dispatch(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// Exit statuses beside those of the command that is run; sysexits.h has them.
+const (
+	exitConflict  = 1
+	exitUsage     = 64
+	exitSystem    = 71
+	exitCannotRun = 126
+	exitNotFound  = 127
+	exitSignalled = 128 // and the signal's number
+)
+
+// A verb does what its name says and returns an exit status.
+type verb func(args []string, stdout, stderr io.Writer) int
+
+func dispatch(args []string, stdout, stderr io.Writer) int {
+	verbs := map[string]verb{"run": run, "status": status}
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	switch args[0] {
+	case "-h", "-help", "--help", "help":
+		fmt.Fprint(stdout, usage)
+		return 0
+	}
+	do, ok := verbs[args[0]]
+	if !ok {
+		fmt.Fprintf(stderr, "filelock: there is no verb %q (try filelock --help)\n", args[0])
+		return exitUsage
+	}
+	return do(args[1:], stdout, stderr)
+}

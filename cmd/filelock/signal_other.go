@@ -1,0 +1,32 @@
+//go:build !unix
+
+package main
+
+import (
+	"os"
+	"syscall"
+)
+
+// canInherit says that a child can be given an open file.
+const canInherit = false
+
+var (
+	// ending are the signals that end a wait.
+	ending = []os.Signal{os.Interrupt, syscall.SIGTERM}
+	// passedOn are those that this process must survive.
+	passedOn = []os.Signal{os.Interrupt}
+)
+
+// fromTerminal says of all signals that the command gets them too.
+func fromTerminal(os.Signal) bool { return true }
+
+// numberOf returns the number that s has on Unix.
+func numberOf(s os.Signal) int {
+	if s == os.Interrupt {
+		return 2
+	}
+	return 15
+}
+
+// statusOf makes an exit status of how a command has ended.
+func statusOf(s *os.ProcessState) int { return s.ExitCode() }

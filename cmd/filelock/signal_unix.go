@@ -1,0 +1,53 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// canInherit says that a child can be given an open file.
+const canInherit = true
+
+var (
+	// ending are the signals that end a wait.
+	ending = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}
+	// passedOn are those that the command gets.
+	passedOn = []os.Signal{
+		unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT,
+		unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT,
+	}
+)
+
+// fromTerminal reports whether s was probably typed at the terminal, which
+// sends it to the command as well.
+func fromTerminal(s os.Signal) bool {
+	if s != unix.SIGINT && s != unix.SIGQUIT {
+		return false
+	}
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	defer tty.Close()
+	foreground, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	if err != nil {
+		return false
+	}
+	own, err := unix.Getpgid(0)
+	return err == nil && foreground == own
+}
+
+// numberOf returns the number of s.
+func numberOf(s os.Signal) int { return int(s.(syscall.Signal)) }
+
+// statusOf makes an exit status of how a command has ended.
+func statusOf(s *os.ProcessState) int {
+	if w, ok := s.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+		return exitSignalled + int(w.Signal())
+	}
+	return s.ExitCode()
+}

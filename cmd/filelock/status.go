@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+)
+
+// status is the verb of that name.
+func status(args []string, stdout, stderr io.Writer) int {
+	flags := newFlags("status")
+	soft := flags.Bool("soft", false, "")
+	if status, ok := parse(flags, args, 1, stdout, stderr); !ok {
+		return status
+	}
+	worst := 0
+	for _, path := range flags.Args() {
+		s, err := open(path, *soft).Inspect(context.Background())
+		switch {
+		case err != nil:
+			fmt.Fprintf(stderr, "filelock: %v\n", err)
+			worst = exitSystem
+		case !s.Held:
+			fmt.Fprintf(stdout, "%s: free\n", path)
+		default:
+			mode := "locked"
+			if s.Shared {
+				mode = "locked shared"
+			}
+			for _, h := range s.Holders {
+				fmt.Fprintf(stdout, "%s: %s by %s\n", path, mode, h)
+			}
+			worst = max(worst, exitConflict)
+		}
+	}
+	return worst
+}
