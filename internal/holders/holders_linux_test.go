@@ -1,0 +1,220 @@
+package holders
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"github.com/gofilelock/filelock/internal/sys"
+	"github.com/gofilelock/filelock/internal/testproc"
+)
+
+func TestMain(m *testing.M) {
+	testproc.Main(map[string]testproc.Role{"hold": hold})
+	goleak.VerifyTestMain(m)
+}
+
+// hold takes a lock of the kind and mode in its arguments and waits.
+func hold(args []string) error {
+	f, err := sys.Open(args[0], sys.ReadWrite)
+	if err != nil {
+		return err
+	}
+	try := f.TryLock
+	if args[1] == "record" {
+		try = f.TryRecordLock
+	}
+	if err := try(args[2] == "shared"); err != nil {
+		return err
+	}
+	if len(args) > 3 { // leave the lock to a child
+		file, err := f.OSFile(args[0])
+		if err != nil {
+			return err
+		}
+		cmd := exec.Command("sleep", "60")
+		cmd.ExtraFiles = []*os.File{file}
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		fmt.Println(cmd.Process.Pid)
+		return nil
+	}
+	fmt.Println("ready")
+	bufio.NewScanner(os.Stdin).Scan()
+	return nil
+}
+
+func start(t *testing.T, path string, args ...string) *testproc.Proc {
+	p := testproc.Start(t, "hold", append([]string{path}, args...)...)
+	p.Expect("ready")
+	return p
+}
+
+func list(t *testing.T, path string, kind Kind) []Lock {
+	t.Helper()
+	info, err := sys.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	locks, err := List(info.ID, kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return locks
+}
+
+func newFile(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(path, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestListNamesTheHolder(t *testing.T) {
+	path := newFile(t)
+	if got := list(t, path, Flock); len(got) != 0 {
+		t.Errorf("a free lock is held by %v", got)
+	}
+	p := start(t, path, "flock", "exclusive")
+	if got, want := list(t, path, Flock), []Lock{{p.PID(), false}}; !slices.Equal(got, want) {
+		t.Errorf("holders are %v, want %v", got, want)
+	}
+	if got := list(t, path, Record); len(got) != 0 {
+		t.Errorf("a flock is called a record lock of %v", got)
+	}
+	r := start(t, path, "record", "exclusive")
+	if got, want := list(t, path, Record), []Lock{{r.PID(), false}}; !slices.Equal(got, want) {
+		t.Errorf("holders of the record lock are %v, want %v", got, want)
+	}
+}
+
+func TestListNamesAllWhoShare(t *testing.T) {
+	path := newFile(t)
+	for _, kind := range []struct {
+		name string
+		kind Kind
+	}{{"flock", Flock}, {"record", Record}} {
+		want := []Lock{{start(t, path, kind.name, "shared").PID(), true}, {start(t, path, kind.name, "shared").PID(), true}}
+		slices.SortFunc(want, func(a, b Lock) int { return a.PID - b.PID })
+		if got := list(t, path, kind.kind); !slices.Equal(got, want) {
+			t.Errorf("%s: holders are %v, want %v", kind.name, got, want)
+		}
+	}
+}
+
+// TestListFindsTheHeir has a process take a lock and leave it to its child.
+func TestListFindsTheHeir(t *testing.T) {
+	path := newFile(t)
+	for _, kind := range []struct {
+		name string
+		kind Kind
+	}{{"flock", Flock}, {"record", Record}} {
+		p := testproc.Start(t, "hold", path, kind.name, "exclusive", "heir")
+		var heir int
+		fmt.Sscan(p.Line(), &heir)
+		t.Cleanup(func() {
+			if proc, err := os.FindProcess(heir); err == nil {
+				proc.Kill()
+			}
+		})
+		if err := p.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := list(t, path, kind.kind), []Lock{{heir, false}}; !slices.Equal(got, want) {
+			t.Errorf("%s: holders are %v, want %v", kind.name, got, want)
+		}
+	}
+}
+
+func TestListOverlooksWaiters(t *testing.T) {
+	path := newFile(t)
+	p := start(t, path, "flock", "exclusive")
+	flock, err := exec.LookPath("flock")
+	if err != nil {
+		t.Skip("flock(1) is not installed")
+	}
+	waiter := exec.Command(flock, path, "true")
+	if err := waiter.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(read(t, "/proc/locks"), "-> FLOCK") {
+		continue // until it waits
+	}
+	if got, want := list(t, path, Flock), []Lock{{p.PID(), false}}; !slices.Equal(got, want) {
+		t.Errorf("holders are %v, want %v", got, want)
+	}
+	p.Kill()
+	if err := waiter.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestParseEntry(t *testing.T) {
+	id := sys.ID{Dev: 0xfe00, Ino: 131090}
+	for line, want := range map[string]entry{
+		"1: FLOCK  ADVISORY  WRITE 1234 fe:00:131090 0 EOF\n": {kind: Flock, pid: 1234, id: id},
+		"2: -> FLOCK  ADVISORY  READ 5 fe:00:131090 0 EOF\n":  {waiting: true, kind: Flock, shared: true, pid: 5, id: id},
+		"3: OFDLCK ADVISORY  WRITE -1 fe:00:131090 0 EOF\n":   {kind: Record, pid: -1, id: id},
+		"4: POSIX  ADVISORY  READ 7 fe:00:131090 128 200\n":   {kind: Record, shared: true, pid: 7, id: id},
+	} {
+		got, ok := parseEntry([]byte(line))
+		if !ok || got != want {
+			t.Errorf("%q is %+v, %v; want %+v", line, got, ok, want)
+		}
+	}
+	for _, line := range []string{
+		"", "\n", "1:", "1: ->", "1: LEASE  ACTIVE    READ  1 fe:00:1 0 EOF", "1: FLOCK ADVISORY NONE 1 fe:00:1 0 EOF",
+		"1: FLOCK ADVISORY WRITE x fe:00:1 0 EOF", "1: FLOCK ADVISORY WRITE 1 fe:00 0 EOF", "1: FLOCK ADVISORY WRITE 1 fe:00:x 0 EOF",
+		"1: FLOCK ADVISORY WRITE 1 <none>:0 0 EOF",
+	} {
+		if e, ok := parseEntry([]byte(line)); ok {
+			t.Errorf("%q is accepted: %+v", line, e)
+		}
+	}
+}
+
+func FuzzParseEntry(f *testing.F) {
+	f.Add([]byte("1: FLOCK  ADVISORY  WRITE 1234 fe:00:131090 0 EOF\n"))
+	f.Add([]byte("2: -> OFDLCK ADVISORY  READ -1 fe:00:131090 0 EOF\n"))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		e, ok := parseEntry(line)
+		if !ok {
+			return
+		}
+		arrow, mode, kind := "", "WRITE", "FLOCK"
+		if e.waiting {
+			arrow = "-> "
+		}
+		if e.shared {
+			mode = "READ"
+		}
+		if e.kind == Record {
+			kind = "POSIX"
+		}
+		major, minor := devNumbers(e.id.Dev)
+		text := fmt.Appendf(nil, "1: %s%s ADVISORY %s %d %02x:%02x:%d 0 EOF\n", arrow, kind, mode, e.pid, major, minor, e.id.Ino)
+		if again, ok := parseEntry(text); !ok || again != e {
+			t.Errorf("%q is %+v; %q is %+v, %v", line, e, text, again, ok)
+		}
+	})
+}
+
+func devNumbers(dev uint64) (major, minor uint32) { return unix.Major(dev), unix.Minor(dev) }

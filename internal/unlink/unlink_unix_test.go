@@ -1,0 +1,96 @@
+//go:build unix
+
+package unlink
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/sys"
+)
+
+func TestWithoutLocksOnlyOnesOwnIsRemoved(t *testing.T) {
+	path, e := mark(t, "content")
+	defer fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if op == fault.Lock {
+			return unix.ENOLCK
+		}
+		return nil
+	}})()
+	if removed, err := Break(path, e); removed || !errors.Is(err, sys.ErrNoLocks) {
+		t.Errorf("Break: %v, %v", removed, err)
+	}
+	stillThere(t, path)
+	if removed, err := Own(path, e); !removed || err != nil {
+		t.Errorf("Own: %v, %v", removed, err)
+	}
+	gone(t, path)
+}
+
+// TestInspectOpensFilesOnly would hang on a FIFO, and follow a link.
+func TestInspectOpensFilesOnly(t *testing.T) {
+	dir := t.TempDir()
+	target := filepath.Join(dir, "target")
+	must(t, os.WriteFile(target, []byte("secret"), 0o666))
+	must(t, os.Symlink(target, filepath.Join(dir, "link")))
+	must(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o666))
+	for _, path := range []string{filepath.Join(dir, "link"), filepath.Join(dir, "fifo"), dir, os.DevNull} {
+		opened := false
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			opened = opened || op == fault.Open
+			return nil
+		}})
+		e, err := Inspect(path, 100)
+		remove()
+		if err != nil || e.Info.Mode.IsRegular() || e.Content != nil || opened {
+			t.Errorf("%s: %+v, %v, opened %v", path, e, err, opened)
+		}
+	}
+}
+
+// TestPathIsLookedAtBeforeTheContent has a holder release its marker just before
+// Break gets the flock, and at every step after that put a new record into the
+// file, which has no name meanwhile, and link it again.
+func TestPathIsLookedAtBeforeTheContent(t *testing.T) {
+	for n := 1; ; n++ {
+		path, e := mark(t, "content1")
+		locked, step, relinked := false, 0, false
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			if op == fault.Lock {
+				locked = true
+				return os.Rename(path, path+".claim")
+			}
+			if !locked {
+				return nil
+			}
+			if step++; step != n {
+				return nil
+			}
+			relinked = true
+			// With the system's own calls, to pass by this plan.
+			fd, err := unix.Open(path+".claim", unix.O_WRONLY, 0)
+			if err == nil {
+				_, err = unix.Pwrite(fd, []byte("content2"), 0)
+				err = errors.Join(err, unix.Close(fd), unix.Link(path+".claim", path))
+			}
+			return err
+		}})
+		removed, err := Break(path, e)
+		remove()
+		if removed || !errors.Is(err, ErrChanged) {
+			t.Errorf("relinked at step %d: %v, %v", n, removed, err)
+		}
+		if !relinked {
+			if n < 3 {
+				t.Errorf("Break took %d steps after the flock", n-1)
+			}
+			return
+		}
+		stillThere(t, path)
+	}
+}
