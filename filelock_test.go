@@ -37,10 +37,25 @@ var (
 		Inspects:  true,
 		HardLinks: true,
 	}
+	// everythingKind has all options that touch the file.
+	everythingKind = locktest.Kind{
+		Name: "everything",
+		New: func(path string, opts ...filelock.FileOption) locktest.Lock {
+			return filelock.New(path, append([]filelock.FileOption{filelock.WithContent(" content\n"), filelock.WithMode(0o640)}, opts...)...)
+		},
+	}
 )
 
+func withEverything(t *testing.T, path string) *testproc.Proc {
+	return testproc.Start(t, "hold everything", path)
+}
+
+// roles are those that the tests start processes in; files of one system add
+// theirs.
+var roles = locktest.Roles(flockKind, recordKind, softKind, everythingKind)
+
 func TestMain(m *testing.M) {
-	testproc.Main(locktest.Roles(flockKind, recordKind, softKind))
+	testproc.Main(roles)
 	goleak.VerifyTestMain(m)
 }
 

@@ -164,9 +164,7 @@ func (m *marker) stale() bool {
 func (b *softBackend) clear(m marker) error {
 	removed, err := b.breaks(m.path, m.evidence)
 	if removed && m.record.Nonce != 0 {
-		if errClaim := sys.Remove(claimPath(m.path, m.record.Nonce)); !errors.Is(errClaim, fs.ErrNotExist) {
-			err = errors.Join(err, errClaim)
-		}
+		err = errors.Join(err, removeIfThere(claimPath(m.path, m.record.Nonce)))
 	}
 	return err
 }
@@ -191,7 +189,7 @@ func (b *softBackend) publish(path string) (*softGrant, error) {
 	}
 	self := record.Marker{ID: procid.Self(), Host: host, Nonce: newNonce()}
 	g := &softGrant{path: path}
-	g.evidence.Content = record.AppendMarker(nil, self)
+	g.evidence.Content, g.evidence.Limit = record.AppendMarker(nil, self), record.MaxMarker
 
 	claim := claimPath(path, self.Nonce)
 	g.evidence.Info, err = b.create(claim, g.evidence.Content)
@@ -201,10 +199,7 @@ func (b *softBackend) publish(path string) (*softGrant, error) {
 	if err == nil {
 		err = g.link(claim)
 	}
-	errClaim := sys.Remove(claim)
-	if errors.Is(errClaim, fs.ErrNotExist) { // renamed, or never made
-		errClaim = nil
-	}
+	errClaim := removeIfThere(claim)
 	if errors.Is(err, sys.ErrNoNames) {
 		g.evidence.Info, err = b.create(path, g.evidence.Content)
 	}
@@ -214,7 +209,18 @@ func (b *softBackend) publish(path string) (*softGrant, error) {
 	if errors.Is(err, fs.ErrExist) && errClaim == nil {
 		return nil, err
 	}
-	return nil, errors.Join(err, errClaim, g.retract())
+	err = errors.Join(err, errClaim, g.retract())
+	if errClaim != nil {
+		removeIfThere(claim) // once more; what can be said has been said
+	}
+	return nil, err
+}
+
+func removeIfThere(path string) error {
+	if err := sys.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func newNonce() uint64 {
@@ -257,15 +263,16 @@ func (g *softGrant) link(claim string) error {
 		return err
 	}
 	at, errStat := sys.Lstat(g.path)
+	taken := errors.Is(errStat, fs.ErrNotExist) || errStat == nil && at.ID != g.evidence.Info.ID
 	switch {
-	case errStat != nil:
-		return errors.Join(err, errStat)
-	case at.ID == g.evidence.Info.ID:
+	case errStat == nil && !taken:
 		return nil
-	case err == nil:
-		return fs.ErrExist // somebody has put another one there already
+	case err == nil && taken:
+		return fs.ErrExist // by somebody who breaks markers less carefully
+	case taken:
+		return err
 	}
-	return err
+	return errors.Join(err, errStat)
 }
 
 // retract removes the marker if it stands there in spite of an error.

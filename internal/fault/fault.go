@@ -12,6 +12,7 @@ type Op string
 // The operations that pass through this package.
 const (
 	Open     Op = "open"
+	Create   Op = "create"
 	Close    Op = "close"
 	Dup      Op = "dup"
 	Stat     Op = "stat"

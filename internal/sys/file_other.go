@@ -53,7 +53,7 @@ func Open(path string, access Access) (f File, err error) {
 
 // Create makes the file at path and opens it for reading and writing.
 func Create(path string, perm fs.FileMode) (f File, err error) {
-	err = call(fault.Open, path, func() (err error) {
+	err = call(fault.Create, path, func() (err error) {
 		f.File, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm.Perm())
 		return err
 	})

@@ -57,7 +57,7 @@ func Open(path string, access Access) (f File, err error) {
 // Create makes the file at path and opens it for reading and writing. It fails
 // with [fs.ErrExist] where anything is there. The umask applies to perm.
 func Create(path string, perm fs.FileMode) (f File, err error) {
-	err = call(fault.Open, path, func() (err error) {
+	err = call(fault.Create, path, func() (err error) {
 		f.fd, err = unix.Open(path, always|unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, uint32(perm.Perm()))
 		return err
 	})

@@ -84,7 +84,7 @@ func Create(path string, perm fs.FileMode) (f File, err error) {
 	if perm&0o200 == 0 {
 		attributes = windows.FILE_ATTRIBUTE_READONLY
 	}
-	err = call(fault.Open, path, func() (err error) {
+	err = call(fault.Create, path, func() (err error) {
 		f.handle, err = createFile(path, windows.GENERIC_READ|windows.GENERIC_WRITE,
 			windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE, windows.CREATE_NEW, attributes)
 		return err

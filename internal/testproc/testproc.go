@@ -54,9 +54,14 @@ func Start(t testing.TB, role string, args ...string) *Proc {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self, args...)
-	// The race detector would have every process sleep for a second at its end.
-	cmd.Env = append(os.Environ(), roleVariable+"="+role, "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), Environment(role)...)
 	return StartCommand(t, cmd)
+}
+
+// Environment returns what makes the test binary play a role.
+func Environment(role string) []string {
+	// The race detector would have every process sleep for a second at its end.
+	return []string{roleVariable + "=" + role, "GORACE=atexit_sleep_ms=0"}
 }
 
 // StartCommand starts any other program, to talk to in lines.

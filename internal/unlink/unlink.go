@@ -31,7 +31,8 @@ var ErrBusy = errors.New("somebody else is removing it")
 // Evidence is what was seen of a marker.
 type Evidence struct {
 	Info    sys.Info
-	Content []byte
+	Content []byte // all of it, or the first Limit bytes and one more
+	Limit   int
 }
 
 // Inspect reads the regular file at path, limit bytes of it and one more if
@@ -55,12 +56,12 @@ func read(f sys.File, limit int) (Evidence, error) {
 	if err != nil || !info.Mode.IsRegular() {
 		return Evidence{Info: info}, err
 	}
-	content := make([]byte, limit+1)
+	content := make([]byte, limit+1) // one more, to notice that there are more
 	n, err := f.ReadAt(content, 0)
 	if err == io.EOF {
 		err = nil
 	}
-	return Evidence{info, content[:n]}, err
+	return Evidence{info, content[:n], limit}, err
 }
 
 // Break removes the marker at path if it is the one that e was seen of.
@@ -100,7 +101,7 @@ func Own(path string, e Evidence) (removed bool, err error) {
 // again looks at f once more, and fails with [ErrChanged] where it is not what
 // e was seen of.
 func (e Evidence) again(f sys.File) (Evidence, error) {
-	now, err := read(f, len(e.Content))
+	now, err := read(f, e.Limit)
 	if err == nil && (now.Info.ID != e.Info.ID || !bytes.Equal(now.Content, e.Content)) {
 		err = ErrChanged
 	}

@@ -1,0 +1,407 @@
+package filelock_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/locktest"
+	"github.com/gofilelock/filelock/internal/record"
+	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/unlink"
+)
+
+// rounds returns how often to do something, which an environment variable can
+// say.
+func rounds(t testing.TB, variable string, usually int) int {
+	s := os.Getenv(variable)
+	if s == "" {
+		return usually
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
+}
+
+// A scene is what the processes of a test work on: a lock, and the files that
+// show whether it does what it should.
+type scene struct{ dir string }
+
+func (s scene) lock() string    { return filepath.Join(s.dir, "x.lock") }
+func (s scene) counter() string { return filepath.Join(s.dir, "counter") }
+func (s scene) inside() string  { return filepath.Join(s.dir, "inside") }
+func (s scene) logs() string    { return filepath.Join(s.dir, "log.*") }
+
+// count is one piece of work under the lock. It makes sure that nobody else is
+// at it, adds one to the counter, and notes the number that it came to.
+//
+// A process that is killed leaves the file inside, with its pid in it, which
+// is no harm if that process is dead.
+func (s scene) count(log io.Writer) error {
+	const inside = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	f, err := os.OpenFile(s.inside(), inside, 0o666)
+	if errors.Is(err, fs.ErrExist) {
+		other, err := os.ReadFile(s.inside())
+		if err != nil {
+			return fmt.Errorf("two have the lock: the other one has just left: %w", err)
+		}
+		if pid, _ := strconv.Atoi(string(other)); alive(pid) {
+			return fmt.Errorf("two have the lock: process %q is inside", other)
+		}
+		if err := os.Remove(s.inside()); err != nil {
+			return fmt.Errorf("two have the lock, and both tidy up: %w", err)
+		}
+		f, err = os.OpenFile(s.inside(), inside, 0o666)
+		if err != nil {
+			return fmt.Errorf("two have the lock: %w", err)
+		}
+	} else if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(f, os.Getpid())
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+
+	c, err := os.OpenFile(s.counter(), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	var b [8]byte
+	_, err = c.ReadAt(b[:], 0)
+	if err == nil {
+		n := binary.BigEndian.Uint64(b[:]) + 1
+		binary.BigEndian.PutUint64(b[:], n)
+		_, err = c.WriteAt(b[:], 0)
+		fmt.Fprintln(log, n)
+	}
+	return errors.Join(err, c.Close(), os.Remove(s.inside()))
+}
+
+// counting is a process that counts in several goroutines until it is killed.
+// Its arguments are the kind of lock, the directory, the number of goroutines
+// and its own number.
+func counting(args []string) error {
+	k, s := kindNamed(args[0]), scene{args[1]}
+	goroutines, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(s.dir, "log."+args[3]), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	failed := make(chan error)
+	for range goroutines {
+		go func() {
+			l := k.New(s.lock())
+			for {
+				if err := l.Do(context.Background(), func(context.Context) error { return s.count(log) }); err != nil {
+					failed <- err
+				}
+			}
+		}()
+	}
+	return <-failed
+}
+
+func kindNamed(name string) locktest.Kind {
+	for _, k := range []locktest.Kind{flockKind, recordKind, softKind, removeKind} {
+		if k.Name == name {
+			return k
+		}
+	}
+	panic("no kind " + name)
+}
+
+// removeKind has its file removed at each release.
+var removeKind = locktest.Kind{
+	Name: "remove",
+	New: func(path string, opts ...filelock.FileOption) locktest.Lock {
+		return filelock.New(path, append([]filelock.FileOption{filelock.WithRemove()}, opts...)...)
+	},
+}
+
+func init() {
+	roles["counting"] = counting
+	roles["crashing"] = crashing
+	roles["breaking"] = breaking
+}
+
+// TestKilledProcessesLoseNoCount kills processes at random moments while they
+// count: never do two have the lock, no count is lost, and the lock never stays
+// taken.
+func TestKilledProcessesLoseNoCount(t *testing.T) {
+	const processes, goroutines = 4, 4
+	kinds := append(kinds(), removeKind)
+	n := rounds(t, "FILELOCK_KILLS", 100) / len(kinds)
+	for _, k := range kinds {
+		t.Run(k.Name, func(t *testing.T) {
+			s := scene{t.TempDir()}
+			must(t, os.WriteFile(s.counter(), make([]byte, 8), 0o666))
+			start := func(i int) *testproc.Proc {
+				p := testproc.Start(t, "counting", k.Name, s.dir, strconv.Itoa(goroutines), strconv.Itoa(i))
+				p.Expect("ready")
+				return p
+			}
+			procs := make([]*testproc.Proc, processes)
+			for i := range procs {
+				procs[i] = start(i)
+			}
+			for round := range n {
+				before := s.value(t)
+				time.Sleep(time.Duration(rand.IntN(20000)) * time.Microsecond) // at a random moment
+				i := rand.IntN(processes)
+				procs[i].Kill()
+				if code := procs[i].Cmd.ProcessState.ExitCode(); code == 1 {
+					t.Fatalf("round %d: process %d had failed", round, i)
+				}
+				// The others go on.
+				for end := time.Now().Add(30 * time.Second); s.value(t) == before; time.Sleep(100 * time.Microsecond) {
+					if time.Now().After(end) {
+						t.Fatalf("round %d: the lock stays taken", round)
+					}
+				}
+				procs[i] = start(i)
+			}
+			for i, p := range procs {
+				p.Kill()
+				if code := p.Cmd.ProcessState.ExitCode(); code == 1 {
+					t.Errorf("process %d had failed", i)
+				}
+			}
+			s.check(t, n+processes)
+		})
+	}
+}
+
+func (s scene) value(t *testing.T) uint64 {
+	b, err := os.ReadFile(s.counter())
+	if err != nil || len(b) != 8 {
+		t.Fatalf("the counter is %v, %v", b, err)
+	}
+	return binary.BigEndian.Uint64(b)
+}
+
+// check compares the counter with the notes of the processes, of which one may
+// be missing for each kill: between counting and noting.
+func (s scene) check(t *testing.T, kills int) {
+	t.Helper()
+	total := s.value(t)
+	seen := map[uint64]string{}
+	logs, err := filepath.Glob(s.logs())
+	must(t, err)
+	for _, name := range logs {
+		f, err := os.Open(name)
+		must(t, err)
+		for in := bufio.NewScanner(f); in.Scan(); {
+			n, err := strconv.ParseUint(in.Text(), 10, 64)
+			must(t, err)
+			if other, ok := seen[n]; ok {
+				t.Errorf("%s and %s both counted %d", other, name, n)
+			}
+			seen[n] = name
+			if n < 1 || n > total {
+				t.Errorf("%s counted %d, but the counter is at %d", name, n, total)
+			}
+		}
+		must(t, f.Close())
+	}
+	if missing := int(total) - len(seen); missing < 0 || missing > kills {
+		t.Errorf("of %d counts %d are not noted, after %d kills", total, missing, kills)
+	}
+	t.Logf("%d counts, %d kills", total, kills)
+}
+
+// crashing is a process that takes and gives back a lock, and ends ahead of one
+// of its file operations as if it were killed. Its arguments are the kind, the
+// path and the number of the operation.
+func crashing(args []string) error {
+	n, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	count := 0
+	fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if count++; count == n {
+			self, err := os.FindProcess(os.Getpid())
+			if err == nil {
+				err = self.Kill()
+			}
+			time.Sleep(time.Hour) // until it takes effect
+			return err
+		}
+		return nil
+	}})
+	if err := kindNamed(args[0]).New(args[1]).Do(context.Background(), func(context.Context) error { return nil }); err != nil {
+		return err
+	}
+	fmt.Println("done")
+	return nil
+}
+
+// TestCrashAheadOfEveryOperationLeavesTheLockFree walks through an acquisition
+// and a release, operation by operation.
+func TestCrashAheadOfEveryOperationLeavesTheLockFree(t *testing.T) {
+	for _, k := range append(kinds(), removeKind) {
+		for _, stale := range []bool{false, true} {
+			if stale && k.Name != "soft" {
+				continue
+			}
+			for n := 1; ; n++ {
+				path := lockPath(t)
+				if stale {
+					leaveStale(t, path)
+				}
+				p := testproc.Start(t, "crashing", k.Name, path, strconv.Itoa(n))
+				out := p.Rest()
+				p.Wait()
+				ctx, cancel := context.WithTimeout(bg, 30*time.Second)
+				h, err := k.New(path).Acquire(ctx)
+				cancel()
+				if err != nil {
+					t.Fatalf("%s: after a crash ahead of operation %d: %v", k.Name, n, err)
+				}
+				must(t, h.Release())
+				if out != "" {
+					t.Logf("%s: %d crashes", k.Name, n-1)
+					break
+				}
+			}
+		}
+	}
+}
+
+// breaking is a process that again and again clears a stale marker away, has
+// the lock, and leaves it as if it had been killed. Its arguments are the
+// directory, how long to go on, and "rename" for the way of breaking that does
+// not work.
+func breaking(args []string) error {
+	s := scene{args[0]}
+	d, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
+	var breaks int
+	remove := unlink.Break
+	if len(args) > 2 {
+		remove = breakByRename
+	}
+	l := filelock.NewSoftBreaking(s.lock(), func(path string, e unlink.Evidence) (bool, error) {
+		removed, err := remove(path, e)
+		if removed {
+			breaks++
+		}
+		return removed, err
+	})
+	stale, err := os.ReadFile(filepath.Join(s.dir, "stale"))
+	if err != nil {
+		return err
+	}
+	own := filepath.Join(s.dir, fmt.Sprintf("stale.%d", os.Getpid()))
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		h, err := l.Acquire(context.Background(), filelock.WithPollInterval(100*time.Microsecond), filelock.WithTimeout(10*time.Second))
+		if err != nil {
+			return err
+		}
+		if err := s.count(io.Discard); err != nil {
+			return err
+		}
+		// In the place of the marker, in one step, there stands another one.
+		if err := errors.Join(os.WriteFile(own, stale, 0o666), os.Rename(own, s.lock())); err != nil {
+			return err
+		}
+		if err := h.Release(); !errors.Is(err, filelock.ErrLost) {
+			return fmt.Errorf("the release of a marker that is gone: %w", err)
+		}
+	}
+	fmt.Println(breaks)
+	return nil
+}
+
+// breakByRename renames a marker away and looks at it then: whoever's it is has
+// lost it by that time.
+func breakByRename(path string, e unlink.Evidence) (bool, error) {
+	aside := fmt.Sprintf("%s.break.%d", path, os.Getpid())
+	if err := os.Rename(path, aside); err != nil {
+		return false, unlink.ErrChanged
+	}
+	now, err := unlink.Inspect(aside, record.MaxMarker)
+	if err != nil {
+		return false, err
+	}
+	if string(now.Content) != string(e.Content) || now.Info != e.Info {
+		return false, unlink.ErrChanged
+	}
+	return true, os.Remove(aside)
+}
+
+// storm has six processes break stale markers for a while, and returns how many
+// they broke and what went wrong.
+func storm(t *testing.T, d time.Duration, how ...string) (breaks int, failures int) {
+	s := scene{t.TempDir()}
+	must(t, os.WriteFile(s.counter(), make([]byte, 8), 0o666))
+	leaveStale(t, filepath.Join(s.dir, "stale"))
+	var procs []*testproc.Proc
+	for range 6 {
+		procs = append(procs, testproc.Start(t, "breaking", append([]string{s.dir, d.String()}, how...)...))
+	}
+	for _, p := range procs {
+		n, err := strconv.Atoi(trim(p.Rest()))
+		if errWait := p.Wait(); errWait != nil || err != nil {
+			failures++
+		}
+		breaks += n
+	}
+	return breaks, failures
+}
+
+func trim(s string) string { return strings.TrimSpace(s) }
+
+// TestLaw07OnlyTheInspectedMarkerIsRemoved would let two have the lock if a
+// marker other than the stale one were ever removed.
+func TestLaw07OnlyTheInspectedMarkerIsRemoved(t *testing.T) {
+	d := time.Duration(rounds(t, "FILELOCK_BREAK_SECONDS", 2)) * time.Second
+	breaks, failures := storm(t, d)
+	if failures > 0 {
+		t.Errorf("%d of 6 processes failed", failures)
+	}
+	if breaks < 100 {
+		t.Errorf("there were %d breaks only", breaks)
+	}
+	t.Logf("%d breaks in %v", breaks, d)
+}
+
+// TestLaw07IsFoundBroken makes sure that the test above would notice.
+func TestLaw07IsFoundBroken(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("an open file cannot be renamed on Windows")
+	}
+	for range 10 {
+		if _, failures := storm(t, time.Second, "rename"); failures > 0 {
+			return
+		}
+	}
+	t.Error("breaking by renaming goes unnoticed")
+}

@@ -1,0 +1,8 @@
+package filelock
+
+import "github.com/gofilelock/filelock/internal/unlink"
+
+// NewSoftBreaking is NewSoft with another way to break stale markers.
+func NewSoftBreaking(path string, breaks func(string, unlink.Evidence) (bool, error), opts ...FileOption) *SoftFileLock {
+	return &SoftFileLock{(&softBackend{path: path, breaks: breaks}).core(opts)}
+}

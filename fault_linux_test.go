@@ -1,0 +1,226 @@
+package filelock_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/fault"
+)
+
+// A nthFails plan fails the nth file operation with EIO.
+type nthFails struct {
+	n       int
+	after   bool // the operation takes place all the same
+	mu      sync.Mutex
+	count   int
+	reached fault.Op // the operation that failed
+}
+
+func (p *nthFails) install() (remove func()) {
+	return fault.Install(&fault.Plan{
+		Before: func(op fault.Op, _ string) error { return p.fail(op, op != fault.Close && !p.after) },
+		After: func(op fault.Op, _ string, err error) error {
+			// A close that fails has closed the file nevertheless.
+			if err != nil {
+				return err
+			}
+			return p.fail(op, op == fault.Close || p.after && canFailAfter[op])
+		},
+	})
+}
+
+// canFailAfter holds the operations that can be done and yet reported as
+// failed, as by a server whose reply is lost. An open that is reported as
+// failed leaves no descriptor.
+var canFailAfter = map[fault.Op]bool{
+	fault.Lock: true, fault.Unlock: true, fault.Write: true, fault.Truncate: true,
+	fault.Chmod: true, fault.Link: true, fault.Unlink: true, fault.Rename: true,
+}
+
+func (p *nthFails) fail(op fault.Op, applies bool) error {
+	if !applies {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.count++; p.count != p.n {
+		return nil
+	}
+	p.reached = op
+	return unix.EIO
+}
+
+// faultCases are the ways in which locks are taken and given back.
+var faultCases = []struct {
+	name  string
+	setup func(t *testing.T, path string)
+	lock  func(t *testing.T, path string) locker
+	opts  []filelock.AcquireOption
+}{
+	{name: "free", lock: newFlock()},
+	{name: "existing", setup: touch, lock: newFlock()},
+	{name: "shared", setup: touch, lock: newFlock(), opts: []filelock.AcquireOption{filelock.Shared()}},
+	{name: "relative path", lock: relative},
+	{name: "directory", setup: mkdir, lock: newFlock()},
+	{name: "record lock", lock: newFlock(filelock.WithRecordLocks())},
+	{name: "mode", lock: newFlock(filelock.WithMode(0o640))},
+	{name: "content", lock: newFlock(filelock.WithContent(" {pid}\n"))},
+	{name: "content over more", setup: fill, lock: newFlock(filelock.WithContent(" {pid}\n"))},
+	{name: "remove", lock: newFlock(filelock.WithRemove())},
+	{name: "remove shared", setup: touch, lock: newFlock(filelock.WithRemove()), opts: []filelock.AcquireOption{filelock.Shared()}},
+	{name: "open file", setup: touch, lock: openFile},
+	{name: "soft", lock: newSoft()},
+	{name: "soft with a mode", lock: newSoft(filelock.WithMode(0o640))},
+	{name: "soft over a stale marker", setup: leaveStale, lock: newSoft()},
+}
+
+type locker interface {
+	filelock.Locker
+	Held() bool
+}
+
+func newFlock(opts ...filelock.FileOption) func(*testing.T, string) locker {
+	return func(_ *testing.T, path string) locker { return filelock.New(path, opts...) }
+}
+
+func newSoft(opts ...filelock.FileOption) func(*testing.T, string) locker {
+	return func(_ *testing.T, path string) locker { return filelock.NewSoft(path, opts...) }
+}
+
+func relative(t *testing.T, path string) locker {
+	t.Chdir(filepath.Dir(path))
+	return filelock.New(filepath.Base(path))
+}
+
+func openFile(t *testing.T, path string) locker {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return filelock.NewFile(f)
+}
+
+func touch(t *testing.T, path string) { write(t, path, "") }
+func fill(t *testing.T, path string)  { write(t, path, "something much longer than a number") }
+
+func mkdir(t *testing.T, path string) {
+	if err := os.Mkdir(path, 0o777); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
+}
+
+// checkClean makes sure that nobody has the lock, and that nothing else is
+// left of it.
+func checkClean(t *testing.T, path string, lock locker, fds int) {
+	t.Helper()
+	if lock.Held() {
+		t.Error("the lock is still held")
+	}
+	if now := descriptors(t); now != fds {
+		t.Errorf("there are %d descriptors, %d before", now, fds)
+	}
+	leftovers, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*.claim"))
+	if err != nil || len(leftovers) > 0 {
+		t.Errorf("left behind: %v, %v", leftovers, err)
+	}
+	if h, err := lock.TryAcquire(context.Background()); err != nil {
+		t.Errorf("the lock is not free: %v", err)
+	} else if err := h.Release(); err != nil {
+		t.Error(err)
+	}
+}
+
+// forEveryOperation runs a case again and again, each time with another
+// operation failing, until there are no more of them.
+func forEveryOperation(t *testing.T, use func(t *testing.T, lock locker, opts []filelock.AcquireOption, p *nthFails) error) {
+	total := 0
+	for _, c := range faultCases {
+		for _, after := range []bool{false, true} {
+			for n := 1; ; n++ {
+				p := &nthFails{n: n, after: after}
+				t.Run(fmt.Sprintf("%s/%d/%v", c.name, n, after), func(t *testing.T) {
+					path := filepath.Join(t.TempDir(), "x.lock")
+					if c.setup != nil {
+						c.setup(t, path)
+					}
+					lock := c.lock(t, path)
+					before := descriptors(t)
+					err := use(t, lock, c.opts, p)
+					if p.reached != "" && !errors.Is(err, unix.EIO) && !(after && p.reached == fault.Link) {
+						t.Errorf("%s failed, but the error is %v", p.reached, err)
+					}
+					if p.reached == "" && err != nil {
+						t.Error(err)
+					}
+					checkClean(t, path, lock, before)
+				})
+				if p.reached == "" {
+					break
+				}
+				total++
+			}
+		}
+	}
+	t.Logf("%d failures of an operation", total)
+}
+
+// TestLaw11FailureOfAnyOperationRollsEverythingBack covers law 18 too: a
+// release that failed is reported, and can be repeated.
+func TestLaw11FailureOfAnyOperationRollsEverythingBack(t *testing.T) {
+	forEveryOperation(t, func(t *testing.T, lock locker, opts []filelock.AcquireOption, p *nthFails) error {
+		remove := p.install()
+		h, err := lock.TryAcquire(context.Background(), opts...)
+		if err != nil {
+			remove()
+			if h != nil {
+				t.Error("an error comes with a hold")
+			}
+			return err
+		}
+		err = h.Release()
+		remove()
+		if err == nil {
+			return nil
+		}
+		stillHeld := lock.Held()
+		again := h.Release()
+		switch {
+		case again == nil, errors.Is(again, filelock.ErrLost):
+			if !stillHeld {
+				t.Error("a release that failed could be repeated, but the lock was not held meanwhile")
+			}
+		case errors.Is(again, filelock.ErrNotHeld):
+			if stillHeld {
+				t.Error("the lock was still held, but the release could not be repeated")
+			}
+		default:
+			t.Error(again)
+		}
+		return err
+	})
+}
+
+func TestDoLeavesNothingWhenAnyOperationFails(t *testing.T) {
+	forEveryOperation(t, func(t *testing.T, lock locker, opts []filelock.AcquireOption, p *nthFails) error {
+		defer p.install()()
+		return lock.Do(context.Background(), func(context.Context) error { return nil }, opts...)
+	})
+}

@@ -1,0 +1,559 @@
+package filelock_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/testproc"
+)
+
+// flockSays returns the exit status of flock -n on path: 0 if it was free.
+func flockSays(t testing.TB, path string) int {
+	t.Helper()
+	flock, err := exec.LookPath("flock")
+	if err != nil {
+		t.Skip("flock(1) is not installed")
+	}
+	cmd := exec.Command(flock, "-n", path, "true")
+	cmd.Run()
+	return cmd.ProcessState.ExitCode()
+}
+
+// atFirst returns a plan that calls do ahead of the first operation of a kind.
+func atFirst(op fault.Op, do func()) *fault.Plan {
+	var first sync.Once
+	return &fault.Plan{Before: func(o fault.Op, _ string) error {
+		if o == op {
+			first.Do(do)
+		}
+		return nil
+	}}
+}
+
+func TestLaw01LockedFileIsTheOneThatThePathNames(t *testing.T) {
+	for what, change := range map[string]func(path string) error{
+		"replaced": func(path string) error {
+			return errors.Join(os.WriteFile(path+"2", nil, 0o666), os.Rename(path+"2", path))
+		},
+		"removed": os.Remove,
+	} {
+		for _, op := range []fault.Op{fault.Lock, fault.Fstat, fault.Lstat} {
+			path := lockPath(t)
+			write(t, path, "")
+			remove := fault.Install(atFirst(op, func() { must(t, change(path)) }))
+			h, err := filelock.New(path).Acquire(bg)
+			remove()
+			must(t, err)
+			locked, err := h.File().Stat()
+			must(t, err)
+			if named, err := os.Stat(path); err != nil || !os.SameFile(locked, named) {
+				t.Errorf("%s ahead of %s: another file is locked, %v", what, op, err)
+			}
+			if got := flockSays(t, path); got != 1 {
+				t.Errorf("%s ahead of %s: flock -n says %d", what, op, got)
+			}
+			must(t, h.Release())
+		}
+	}
+}
+
+// TestLaw01WaiterFollowsAReplacedFile has the file replaced while somebody
+// waits: the holder of the old one is no longer in the way.
+func TestLaw01WaiterFollowsAReplacedFile(t *testing.T) {
+	path := lockPath(t)
+	p := flockKind.Elsewhere(t, path)
+	got := make(chan *filelock.Hold, 1)
+	go func() {
+		h, err := filelock.New(path).Acquire(bg)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- h
+	}()
+	write(t, path+"2", "")
+	must(t, os.Rename(path+"2", path))
+	must(t, (<-got).Release())
+	p.Kill()
+}
+
+func TestLaw04RefusedUpgradeKeepsTheSharedLock(t *testing.T) {
+	path := lockPath(t)
+	must(t, filelock.New(path, filelock.Shared()).Do(bg, func(ctx context.Context) error {
+		_, err := filelock.New(path).Acquire(ctx)
+		want(t, err, filelock.ErrUpgrade)
+		if got := flockSays(t, path); got != 1 {
+			t.Errorf("after a refused upgrade flock -n says %d", got)
+		}
+		return nil
+	}))
+}
+
+func TestLaw15ChildThatInheritsReleasesNothing(t *testing.T) {
+	path := lockPath(t)
+	h, err := filelock.New(path).Acquire(bg)
+	must(t, err)
+	cmd := exec.Command("true") // closes all it has inherited
+	cmd.ExtraFiles = []*os.File{h.File()}
+	must(t, cmd.Run())
+	if got := flockSays(t, path); got != 1 {
+		t.Errorf("a child's end gave the lock back: flock -n says %d", got)
+	}
+	must(t, h.Release())
+}
+
+func TestLaw16ReleaseFreesWhatAChildHasInherited(t *testing.T) {
+	for _, k := range kinds()[:2] {
+		path := lockPath(t)
+		h, err := k.New(path).Acquire(bg)
+		must(t, err)
+		cmd := exec.Command("sleep", "60")
+		cmd.ExtraFiles = []*os.File{h.File()}
+		must(t, cmd.Start())
+		must(t, h.Release())
+		p := k.Elsewhere(t, path) // has got it
+		p.Kill()
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+}
+
+func TestInheritedFileKeepsTheLockOfAKilledHolder(t *testing.T) {
+	path := lockPath(t)
+	p := testproc.Start(t, "bequeath", path)
+	var heir int
+	fmt.Sscan(p.Line(), &heir)
+	p.Kill()
+	_, err := filelock.New(path).TryAcquire(bg)
+	want(t, err, filelock.ErrLocked)
+	if !strings.Contains(err.Error(), fmt.Sprintf("pid %d (sleep", heir)) {
+		t.Errorf("the heir %d is not named: %v", heir, err)
+	}
+	must(t, unix.Kill(heir, unix.SIGKILL))
+	h, err := filelock.New(path).Acquire(bg)
+	must(t, err)
+	must(t, h.Release())
+}
+
+func init() { roles["bequeath"] = bequeath }
+
+// bequeath is a process that takes a lock, gives a child its file, and waits.
+func bequeath(args []string) error {
+	h, err := filelock.New(args[0]).Acquire(bg)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("sleep", "60")
+	cmd.ExtraFiles = []*os.File{h.File()}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	fmt.Println(cmd.Process.Pid)
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+func TestLaw17CancelledAcquisitionLeavesNothing(t *testing.T) {
+	for _, k := range kinds() {
+		path := lockPath(t)
+		goroutines := runtime.NumGoroutine()
+		p := k.Elsewhere(t, path)
+		during := descriptors(t) // with p's pipes
+		for i := range 50 {
+			ctx, cancel := context.WithCancel(bg)
+			go func() {
+				time.Sleep(time.Duration(i) * 100 * time.Microsecond)
+				cancel()
+			}()
+			if h, err := k.New(path).Acquire(ctx); !errors.Is(err, context.Canceled) || h != nil {
+				t.Errorf("%s: %v, %v", k.Name, h, err)
+			}
+		}
+		if now := descriptors(t); now != during {
+			t.Errorf("%s: %d descriptors, %d before", k.Name, now, during)
+		}
+		if k.New(path).Held() {
+			t.Errorf("%s: it is held", k.Name)
+		}
+		p.Say("release")
+		p.Expect("done")
+		p.Say("acquire") // nobody has got it in the meantime
+		p.Expect("done")
+		p.Kill()
+		for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > goroutines && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		if now := runtime.NumGoroutine(); now > goroutines {
+			t.Errorf("%s: %d goroutines, %d before", k.Name, now, goroutines)
+		}
+	}
+}
+
+// TestLaw21InspectingKeepsARecordLock would lose a lock of this process if
+// Inspect opened and closed the file.
+func TestLaw21InspectingKeepsARecordLock(t *testing.T) {
+	path := lockPath(t)
+	f, err := os.Create(path)
+	must(t, err)
+	defer f.Close()
+	must(t, unix.FcntlFlock(f.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
+	for _, k := range kinds()[:2] {
+		s, err := k.New(path).Inspect(bg)
+		if err != nil || s.Held != (k.Name == "record") {
+			t.Errorf("%s: %+v, %v", k.Name, s, err)
+		}
+	}
+	p := testproc.Start(t, "hold record", path)
+	p.Say("try")
+	if got := p.Line(); got == "done" {
+		t.Error("inspecting dropped a record lock of this process")
+	}
+}
+
+func TestLaw21InspectingOpensNothing(t *testing.T) {
+	path := lockPath(t)
+	h, err := filelock.New(path).Acquire(bg)
+	must(t, err)
+	defer h.Release()
+	var ops []string
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, path string) error {
+		if op != fault.Stat && op != fault.Lstat {
+			ops = append(ops, string(op)+" "+path)
+		}
+		return nil
+	}})
+	s, err := filelock.New(path).Inspect(bg)
+	remove()
+	if err != nil || !s.Held || len(ops) > 0 {
+		t.Errorf("%+v, %v, did %v", s, err, ops)
+	}
+}
+
+func TestLaw23ExistingFileIsNotCreated(t *testing.T) {
+	path := lockPath(t)
+	write(t, path, "")
+	// What the system says to O_CREAT on another's file in a sticky directory.
+	defer fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if op == fault.Create {
+			return unix.EACCES
+		}
+		return nil
+	}})()
+	must(t, filelock.New(path).Do(bg, func(context.Context) error { return nil }))
+}
+
+// asNobody starts a process in a role as a user without rights.
+func asNobody(t *testing.T, role string, args ...string) *testproc.Proc {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root can start processes of another user")
+	}
+	self, err := os.Executable()
+	must(t, err)
+	binary, err := os.ReadFile(self)
+	must(t, err)
+	dir, err := os.MkdirTemp("", "filelock") // which others can enter
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "test"), binary, 0o755))
+	cmd := exec.Command(filepath.Join(dir, "test"), args...)
+	cmd.Env = append(os.Environ(), testproc.Environment(role)...)
+	cmd.Dir = "/"
+	const nobody = 65534
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	return testproc.StartCommand(t, cmd)
+}
+
+// openDir returns a new directory that others can enter, with a given mode.
+func openDir(t *testing.T, mode fs.FileMode) string {
+	dir, err := os.MkdirTemp("", "filelock")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, mode))
+	return dir
+}
+
+func TestLaw23OtherUsersFileInAStickyDirectory(t *testing.T) {
+	path := filepath.Join(openDir(t, 0o777|fs.ModeSticky), "x.lock")
+	write(t, path, "")
+	must(t, os.Chmod(path, 0o644))
+	for _, shared := range [][]string{nil, {"shared"}} {
+		p := asNobody(t, "hold flock", append([]string{path}, shared...)...)
+		p.Say("acquire")
+		p.Expect("done")
+		_, err := filelock.New(path).TryAcquire(bg)
+		want(t, err, filelock.ErrLocked)
+		if !strings.Contains(err.Error(), fmt.Sprintf("pid %d", p.PID())) {
+			t.Errorf("the holder is not named: %v", err)
+		}
+		p.Say("release")
+		p.Expect("done")
+	}
+}
+
+func TestLaw23ModeIsSetOnCreationOnly(t *testing.T) {
+	old := unix.Umask(0o027)
+	defer unix.Umask(old)
+	mode := func(path string) fs.FileMode {
+		fi, err := os.Stat(path)
+		must(t, err)
+		return fi.Mode().Perm()
+	}
+	nothing := func(context.Context) error { return nil }
+	for what, c := range map[string]struct {
+		opts []filelock.FileOption
+		want fs.FileMode
+	}{
+		"by default":    {nil, 0o640},
+		"asked for":     {[]filelock.FileOption{filelock.WithMode(0o666)}, 0o666},
+		"without write": {[]filelock.FileOption{filelock.WithMode(0o444)}, 0o444},
+	} {
+		path := lockPath(t)
+		must(t, filelock.New(path, c.opts...).Do(bg, nothing))
+		if got := mode(path); got != c.want {
+			t.Errorf("%s the mode is %v, want %v", what, got, c.want)
+		}
+		must(t, os.Chmod(path, 0o600))
+		must(t, filelock.New(path, c.opts...).Do(bg, nothing))
+		if got := mode(path); got != 0o600 {
+			t.Errorf("%s an existing file's mode becomes %v", what, got)
+		}
+		path = lockPath(t)
+		must(t, filelock.NewSoft(path, c.opts...).Do(bg, func(context.Context) error {
+			if got := mode(path); got != c.want {
+				t.Errorf("%s the marker's mode is %v, want %v", what, got, c.want)
+			}
+			return nil
+		}))
+	}
+}
+
+func TestLaw24TrapsAtThePathAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	write(t, in("target"), "target")
+	must(t, os.Symlink(in("target"), in("link")))
+	must(t, os.Symlink(in("nowhere"), in("dangling")))
+	must(t, unix.Mkfifo(in("fifo"), 0o666))
+	must(t, os.Mkdir(in("directory"), 0o777))
+	socket, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	must(t, err)
+	defer unix.Close(socket)
+	must(t, unix.Bind(socket, &unix.SockaddrUnix{Name: in("socket")}))
+	for _, c := range []struct {
+		name string
+		says string
+		soft bool // it is refused to a soft lock only
+	}{
+		{in("link"), "symbolic link", false},
+		{in("dangling"), "symbolic link", false},
+		{in("fifo"), "named pipe", false},
+		{in("socket"), "socket", false},
+		{os.DevNull, "device", false},
+		{in("directory"), "directory", true},
+	} {
+		for _, l := range []filelock.Locker{filelock.NewSoft(c.name), filelock.New(c.name), filelock.New(c.name, filelock.WithRecordLocks())} {
+			if _, soft := l.(*filelock.SoftFileLock); c.soft && !soft {
+				continue
+			}
+			_, err := l.Acquire(bg) // at once, without a limit
+			want(t, err, fs.ErrInvalid)
+			if errors.Is(err, filelock.ErrLocked) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%T at a %s: %v", l, c.says, err)
+			}
+			if _, err := l.(interface {
+				Inspect(context.Context) (filelock.State, error)
+			}).Inspect(bg); !errors.Is(err, fs.ErrInvalid) {
+				t.Errorf("%T inspecting a %s: %v", l, c.says, err)
+			}
+		}
+	}
+	if content, err := os.ReadFile(in("target")); err != nil || string(content) != "target" {
+		t.Errorf("the link's target is now %q, %v", content, err)
+	}
+	if _, err := os.Lstat(in("nowhere")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the dangling link was followed: %v", err)
+	}
+}
+
+func TestLaw24HugeMarkerIsNotReadWhole(t *testing.T) {
+	path := lockPath(t)
+	f, err := os.Create(path)
+	must(t, err)
+	must(t, f.Truncate(1<<40)) // sparse
+	must(t, f.Close())
+	_, err = filelock.NewSoft(path).TryAcquire(bg)
+	want(t, err, filelock.ErrLocked)
+	if _, err := filelock.New(path, filelock.WithContent(" {pid}\n")).Inspect(bg); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLaw24FilesAreNotPassedOn(t *testing.T) {
+	path := lockPath(t)
+	h, err := filelock.New(path).Acquire(bg)
+	must(t, err)
+	cmd := exec.Command("sleep", "60")
+	must(t, cmd.Start())
+	defer func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}()
+	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", cmd.Process.Pid))
+	must(t, err)
+	for _, fd := range fds {
+		if target, err := os.Readlink(fd); err == nil && target == path {
+			t.Errorf("a child has inherited the lock file as %s", fd)
+		}
+	}
+	must(t, h.Release())
+}
+
+func TestLaw25ReadOnlyFileCanBeLocked(t *testing.T) {
+	path := filepath.Join(openDir(t, 0o755), "x.lock")
+	write(t, path, "")
+	must(t, os.Chmod(path, 0o444))
+	for _, shared := range [][]string{nil, {"shared"}} {
+		p := asNobody(t, "hold flock", append([]string{path}, shared...)...)
+		p.Say("acquire")
+		p.Expect("done")
+		if got := flockSays(t, path); got != 1 {
+			t.Errorf("flock -n says %d", got)
+		}
+		p.Say("release")
+		p.Expect("done")
+	}
+	// Record locks want to write to lock exclusively: that is said, not hidden.
+	p := asNobody(t, "hold record", path)
+	p.Say("acquire")
+	if got := p.Line(); !strings.Contains(got, "permission denied") {
+		t.Errorf("an exclusive record lock of a read-only file: %s", got)
+	}
+	p = asNobody(t, "hold record", path, "shared")
+	p.Say("acquire")
+	p.Expect("done")
+}
+
+func TestLaw25ReadOnlyFileSystem(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can mount")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x.lock")
+	write(t, path, "")
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+		t.Skipf("cannot mount here: %v", err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	must(t, unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	h, err := filelock.New(path).Acquire(bg)
+	must(t, err)
+	if got := flockSays(t, path); got != 1 {
+		t.Errorf("flock -n says %d", got)
+	}
+	must(t, h.Release())
+	_, err = filelock.New(filepath.Join(dir, "new.lock")).Acquire(bg)
+	want(t, err, unix.EROFS)
+	_, err = filelock.NewSoft(filepath.Join(dir, "soft.lock")).Acquire(bg)
+	want(t, err, unix.EROFS)
+	_, err = filelock.New(path, filelock.WithContent("x")).Acquire(bg)
+	want(t, err, unix.EROFS)
+	if got := flockSays(t, path); got != 0 {
+		t.Errorf("after all that flock -n says %d", got)
+	}
+}
+
+func TestLaw25DirectoryAndRunningProgramCanBeLocked(t *testing.T) {
+	self, err := os.Executable()
+	must(t, err)
+	for _, path := range []string{t.TempDir(), self} {
+		h, err := filelock.New(path).Acquire(bg)
+		must(t, err)
+		if got := flockSays(t, path); got != 1 {
+			t.Errorf("%s: flock -n says %d", path, got)
+		}
+		must(t, h.Release())
+	}
+}
+
+func TestLaw26InterruptedCallsAreRepeated(t *testing.T) {
+	for _, c := range faultCases {
+		path := lockPath(t)
+		if c.setup != nil {
+			c.setup(t, path)
+		}
+		lock := c.lock(t, path)
+		var mu sync.Mutex
+		interrupted := map[fault.Op]int{}
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if op == fault.Getwd { // no system call that a signal interrupts
+				return nil
+			}
+			if interrupted[op]++; interrupted[op]%3 != 0 { // twice, then not
+				return unix.EINTR
+			}
+			return nil
+		}})
+		err := lock.Do(bg, func(context.Context) error { return nil }, c.opts...)
+		remove()
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if len(interrupted) < 4 {
+			t.Errorf("%s: only %v were interrupted", c.name, interrupted)
+		}
+	}
+}
+
+func TestLaw27ProcessIsLeftAlone(t *testing.T) {
+	state := func() string {
+		status, err := os.ReadFile("/proc/self/status")
+		must(t, err)
+		var kept []string
+		for line := range strings.Lines(string(status)) {
+			for _, name := range []string{"Umask:", "SigBlk:", "SigIgn:", "SigCgt:", "Uid:", "Gid:", "Groups:", "NoNewPrivs:"} {
+				if strings.HasPrefix(line, name) {
+					kept = append(kept, line)
+				}
+			}
+		}
+		wd, err := os.Getwd()
+		must(t, err)
+		return strings.Join(kept, "") + wd + strings.Join(os.Environ(), "\n")
+	}
+	before := state()
+	for _, k := range kinds() {
+		path := lockPath(t)
+		l := k.New(path, filelock.WithMode(0o600), filelock.WithTimeout(5*time.Millisecond))
+		must(t, l.Do(bg, func(ctx context.Context) error {
+			l.TryAcquire(bg)
+			l.Acquire(bg)
+			l.Inspect(bg)
+			if now := state(); now != before {
+				t.Errorf("%s: while it was held:\n%s\nbefore:\n%s", k.Name, now, before)
+			}
+			return nil
+		}))
+	}
+	if now := state(); now != before {
+		t.Errorf("afterwards:\n%s\nbefore:\n%s", now, before)
+	}
+}

@@ -1,0 +1,7 @@
+//go:build unix
+
+package filelock_test
+
+import "golang.org/x/sys/unix"
+
+const noSuchLocks = unix.ENOLCK
