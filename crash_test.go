@@ -21,6 +21,7 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/locktest"
+	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/record"
 	"github.com/gofilelock/filelock/internal/testproc"
 	"github.com/gofilelock/filelock/internal/unlink"
@@ -49,37 +50,42 @@ func (s scene) counter() string { return filepath.Join(s.dir, "counter") }
 func (s scene) inside() string  { return filepath.Join(s.dir, "inside") }
 func (s scene) logs() string    { return filepath.Join(s.dir, "log.*") }
 
-// count is one piece of work under the lock. It makes sure that nobody else is
-// at it, adds one to the counter, and notes the number that it came to.
-//
-// A process that is killed leaves the file inside, with its pid in it, which
-// is no harm if that process is dead.
-func (s scene) count(log io.Writer) error {
-	const inside = os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	f, err := os.OpenFile(s.inside(), inside, 0o666)
-	if errors.Is(err, fs.ErrExist) {
+// enter makes the file inside, with this process's id in it, or fails if
+// somebody else is inside.
+func (s scene) enter() error {
+	own := fmt.Sprintf("%s.%d", s.inside(), os.Getpid())
+	if err := os.WriteFile(own, fmt.Append(nil, os.Getpid()), 0o666); err != nil {
+		return err
+	}
+	err := os.Link(own, s.inside())
+	if !errors.Is(err, fs.ErrExist) {
+		return errors.Join(err, os.Remove(own))
+	}
+	// Whoever made it was killed, or is inside. Of a process that is being
+	// killed the locks are gone before the process is, so that may take a
+	// moment; somebody who is inside leaves.
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
 		other, err := os.ReadFile(s.inside())
 		if err != nil {
 			return fmt.Errorf("two have the lock: the other one has just left: %w", err)
 		}
-		if pid, _ := strconv.Atoi(string(other)); alive(pid) {
-			return fmt.Errorf("two have the lock: process %q is inside", other)
-		}
-		if err := os.Remove(s.inside()); err != nil {
-			return fmt.Errorf("two have the lock, and both tidy up: %w", err)
-		}
-		f, err = os.OpenFile(s.inside(), inside, 0o666)
+		pid, err := strconv.Atoi(string(other))
 		if err != nil {
-			return fmt.Errorf("two have the lock: %w", err)
+			return err
 		}
-	} else if err != nil {
-		return err
+		if (procid.ID{PID: pid, Space: procid.Self().Space}).Dead() {
+			return os.Rename(own, s.inside())
+		}
 	}
-	_, err = fmt.Fprint(f, os.Getpid())
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
+	return errors.New("two have the lock: the other one is inside")
+}
 
+// count is one piece of work under the lock. It makes sure that nobody else is
+// at it, adds one to the counter, and notes the number that it came to.
+func (s scene) count(log io.Writer) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
 	c, err := os.OpenFile(s.counter(), os.O_RDWR, 0)
 	if err != nil {
 		return err
