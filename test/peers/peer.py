@@ -1,0 +1,113 @@
+"""A process that uses a Python lock library as it is told, line by line.
+
+Arguments: the kind of lock, the path, "shared" perhaps. Commands: acquire, try,
+release, and "count FILE N", which adds 1 to the number in FILE N times, each
+time under the lock.
+"""
+
+import fcntl
+import sys
+import time
+
+
+class Busy(Exception):
+    pass
+
+
+class PyFileLock:
+    def __init__(self, cls, path):
+        import filelock
+
+        self.timeout = filelock.Timeout
+        self.lock = getattr(filelock, cls)(path)
+
+    def acquire(self):
+        self.lock.acquire()
+
+    def attempt(self):
+        try:
+            self.lock.acquire(timeout=0)
+        except self.timeout:
+            raise Busy
+
+    def release(self):
+        self.lock.release()
+
+
+class Zc:
+    def __init__(self, path):
+        self.path = path
+
+    def attempt(self):
+        import zc.lockfile
+
+        try:
+            self.lock = zc.lockfile.LockFile(self.path, content_template="{pid};{hostname}")
+        except zc.lockfile.LockError:
+            raise Busy
+
+    def acquire(self):
+        while True:
+            try:
+                return self.attempt()
+            except Busy:
+                time.sleep(0.001)
+
+    def release(self):
+        self.lock.close()
+
+
+class Lockf:
+    """The record locks of a process, as dpkg and many others use them."""
+
+    def __init__(self, path, shared):
+        self.file = open(path, "a+")
+        self.how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+
+    def acquire(self):
+        fcntl.lockf(self.file, self.how)
+
+    def attempt(self):
+        try:
+            fcntl.lockf(self.file, self.how | fcntl.LOCK_NB)
+        except OSError:
+            raise Busy
+
+    def release(self):
+        fcntl.lockf(self.file, fcntl.LOCK_UN)
+
+
+def make(kind, path, shared):
+    if kind == "zc":
+        return Zc(path)
+    if kind == "lockf":
+        return Lockf(path, shared)
+    return PyFileLock(kind, path)
+
+
+def main():
+    lock = make(sys.argv[1], sys.argv[2], "shared" in sys.argv[3:])
+    for line in sys.stdin:
+        command = line.split()
+        try:
+            if command[0] == "acquire":
+                lock.acquire()
+            elif command[0] == "try":
+                lock.attempt()
+            elif command[0] == "release":
+                lock.release()
+            elif command[0] == "count":
+                for _ in range(int(command[2])):
+                    lock.acquire()
+                    with open(command[1], "r+") as f:
+                        n = int(f.read())
+                        f.seek(0)
+                        f.write(str(n + 1))
+                    lock.release()
+        except Busy:
+            print("busy", flush=True)
+        else:
+            print("done", flush=True)
+
+
+main()
