@@ -228,8 +228,7 @@ func (a *acquisition) explain(ctx context.Context, err error) error {
 // news tells the program's OnWait function of a wait, now and then.
 type news struct {
 	timer *time.Timer
-	mu    sync.Mutex // held through a call
-	ended bool
+	turn  chan struct{} // holds one element, which whoever calls or stops takes out
 }
 
 const (
@@ -242,22 +241,22 @@ func (a *acquisition) announce() *news {
 	if tell == nil {
 		return nil
 	}
-	n, pause := &news{}, firstNews
+	// A mutex would do, but a test with a fake clock could not see that
+	// somebody who waits for it is idle.
+	n, pause := &news{turn: make(chan struct{}, 1)}, firstNews
 	ctx := context.WithoutCancel(a.ctx)
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.timer = time.AfterFunc(pause, func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		if n.ended {
-			return
+		if _, ok := <-n.turn; !ok {
+			return // stopped
 		}
 		info := WaitInfo{Path: a.lock.path, Waited: time.Since(a.start), Position: a.queue.position(a.waiter)}
 		info.Holder, _ = a.lock.holder(ctx)
 		tell(info)
 		pause = min(2*pause, longestNews)
 		n.timer.Reset(pause)
+		n.turn <- struct{}{}
 	})
+	n.turn <- struct{}{} // now n.timer is set
 	return n
 }
 
@@ -266,8 +265,7 @@ func (n *news) stop() {
 	if n == nil {
 		return
 	}
+	<-n.turn
 	n.timer.Stop()
-	n.mu.Lock()
-	n.ended = true
-	n.mu.Unlock()
+	close(n.turn)
 }

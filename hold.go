@@ -82,34 +82,49 @@ type Hold struct {
 	tenure *tenure
 	ctx    context.Context
 
-	mu    sync.Mutex // held through a release, so that there is one at a time
-	ended bool
-	file  *os.File
+	state atomic.Int32
+
+	mu   sync.Mutex // guards file
+	file *os.File
 }
+
+// The states of a hold.
+const (
+	held int32 = iota
+	releasing
+	ended
+)
 
 // Release ends the hold, and with an owner's last hold gives the lock back.
 //
-// It fails with [ErrNotHeld] if the hold has ended before, and with [ErrLost]
-// if the lock was taken away meanwhile. After any other error the lock may
-// still be held, and Release can be called again: once nothing is left to do
-// it returns nil or ErrNotHeld.
+// It fails with [ErrNotHeld] if the hold has ended, or is being ended by
+// somebody else, and with [ErrLost] if the lock was taken away meanwhile. After
+// any other error the lock may still be held, and Release can be called again:
+// once nothing is left to do it returns nil or ErrNotHeld.
 func (h *Hold) Release() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.ended {
+	if !h.state.CompareAndSwap(held, releasing) {
 		return h.tenure.lock.fail("release", ErrNotHeld)
 	}
-	var errFile error
-	if h.file != nil {
-		errFile = h.file.Close()
-		h.file = nil
-	}
-	ended, err := h.tenure.leave(retry)
-	if ended {
-		h.ended = true
+	errFile := h.closeFile()
+	over, err := h.tenure.leave(retry)
+	if over {
+		h.state.Store(ended)
 		endContext(h.ctx)
+	} else {
+		h.state.Store(held)
 	}
 	return h.tenure.lock.fail("release", errors.Join(err, errFile))
+}
+
+func (h *Hold) closeFile() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.file == nil {
+		return nil
+	}
+	err := h.file.Close()
+	h.file = nil
+	return err
 }
 
 // Context returns the context that the lock was acquired with, and which
@@ -146,7 +161,7 @@ func (h *Hold) Token() uint64 {
 func (h *Hold) File() *os.File {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.file == nil && !h.ended {
+	if h.file == nil && h.state.Load() == held {
 		if g, ok := h.tenure.queue.grantOf(h.tenure).(WithFile); ok {
 			h.file, _ = g.File()
 		}

@@ -5,3 +5,5 @@ package filelock_test
 import "golang.org/x/sys/unix"
 
 const noSuchLocks = unix.ENOLCK
+
+const noSuchNames = unix.EPERM
