@@ -177,7 +177,7 @@ func TestKilledProcessesLoseNoCount(t *testing.T) {
 				time.Sleep(time.Duration(rand.IntN(20000)) * time.Microsecond) // at a random moment
 				i := rand.IntN(processes)
 				procs[i].Kill()
-				if code := procs[i].Cmd.ProcessState.ExitCode(); code == 1 {
+				if code := procs[i].Cmd.ProcessState.ExitCode(); code == testproc.Failed {
 					t.Fatalf("round %d: process %d had failed", round, i)
 				}
 				// The others go on.
@@ -190,7 +190,7 @@ func TestKilledProcessesLoseNoCount(t *testing.T) {
 			}
 			for i, p := range procs {
 				p.Kill()
-				if code := p.Cmd.ProcessState.ExitCode(); code == 1 {
+				if code := p.Cmd.ProcessState.ExitCode(); code == testproc.Failed {
 					t.Errorf("process %d had failed", i)
 				}
 			}
@@ -325,7 +325,6 @@ func breaking(args []string) error {
 	if err != nil {
 		return err
 	}
-	own := filepath.Join(s.dir, fmt.Sprintf("stale.%d", os.Getpid()))
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		h, err := l.Acquire(context.Background(), filelock.WithPollInterval(100*time.Microsecond), filelock.WithTimeout(10*time.Second))
 		if err != nil {
@@ -334,8 +333,7 @@ func breaking(args []string) error {
 		if err := s.count(io.Discard); err != nil {
 			return err
 		}
-		// In the place of the marker, in one step, there stands another one.
-		if err := errors.Join(os.WriteFile(own, stale, 0o666), os.Rename(own, s.lock())); err != nil {
+		if err := s.plant(stale); err != nil {
 			return err
 		}
 		if err := h.Release(); !errors.Is(err, filelock.ErrLost) {
@@ -344,6 +342,22 @@ func breaking(args []string) error {
 	}
 	fmt.Println(breaks)
 	return nil
+}
+
+// plant has a stale marker stand in the place of this process's.
+func (s scene) plant(stale []byte) error {
+	if runtime.GOOS != "windows" {
+		own := filepath.Join(s.dir, fmt.Sprintf("stale.%d", os.Getpid()))
+		return errors.Join(os.WriteFile(own, stale, 0o666), os.Rename(own, s.lock()))
+	}
+	// A file that others look at cannot be replaced, nor always written to.
+	// While it is half written it is malformed, and so held.
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		err := os.WriteFile(s.lock(), stale, 0o666)
+		if err == nil || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 // breakByRename renames a marker away and looks at it then: whoever's it is has

@@ -303,27 +303,31 @@ func (f File) RecordUnlock() error { return nil }
 // Link gives the file at oldpath a second name. It fails with [fs.ErrExist]
 // where anything has that name.
 func Link(oldpath, newpath string) error {
-	err := call(fault.Link, newpath, func() error {
+	return nameError(call(fault.Link, newpath, func() error {
 		return onNames(oldpath, newpath, func(from, to *uint16) error {
 			return windows.CreateHardLink(to, from, 0)
 		})
-	})
+	}))
+}
+
+// RenameExclusive renames oldpath to newpath. It fails with [fs.ErrExist]
+// where anything has that name.
+func RenameExclusive(oldpath, newpath string) error {
+	return nameError(call(fault.Rename, newpath, func() error {
+		return onNames(oldpath, newpath, func(from, to *uint16) error {
+			return windows.MoveFileEx(from, to, 0)
+		})
+	}))
+}
+
+// nameError sorts what an attempt to give a name came to.
+func nameError(err error) error {
 	for _, none := range []error{windows.ERROR_INVALID_FUNCTION, windows.ERROR_NOT_SUPPORTED, windows.ERROR_NOT_SAME_DEVICE} {
 		if errors.Is(err, none) {
 			return fmt.Errorf("%w: %w", ErrNoNames, err)
 		}
 	}
 	return err
-}
-
-// RenameExclusive renames oldpath to newpath. It fails with [fs.ErrExist]
-// where anything has that name.
-func RenameExclusive(oldpath, newpath string) error {
-	return call(fault.Rename, newpath, func() error {
-		return onNames(oldpath, newpath, func(from, to *uint16) error {
-			return windows.MoveFileEx(from, to, 0)
-		})
-	})
 }
 
 func onNames(oldpath, newpath string, do func(from, to *uint16) error) error {

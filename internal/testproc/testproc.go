@@ -16,6 +16,10 @@ import (
 // commands from os.Stdin and prints answers. It ends the process by returning.
 type Role func(args []string) error
 
+// Failed is the exit status of a process whose role returned an error. One that
+// was killed has another, on Windows too.
+const Failed = 3
+
 const roleVariable = "FILELOCK_TEST_ROLE"
 
 // Main plays the role that this process was started for, if it was, and does
@@ -32,7 +36,7 @@ func Main(roles map[string]Role) {
 	}
 	if err := role(os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-		os.Exit(1)
+		os.Exit(Failed)
 	}
 	os.Exit(0)
 }
