@@ -87,6 +87,9 @@ func (a *acquisition) run(ctx context.Context) (t *tenure, err error) {
 	}
 	if v.outcome == turn {
 		g, err := a.ask(ctx)
+		if err == nil && g == nil {
+			err = invalid("the backend %T returned neither a grant nor an error", a.lock.backend)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -137,15 +140,15 @@ func (a *acquisition) ask(ctx context.Context) (Grant, error) {
 		return g, err
 	}
 	a.queue.refuse()
-	if err := a.startWaiting(ctx); err != nil {
-		return nil, err
-	}
 	if i, ok := b.(Identifier); ok {
-		if id, err := i.Identify(a.ctx); err == nil {
+		if id, err := i.Identify(ctx); err == nil {
 			if err := a.queue.standsBehind(id, a.waiter); err != nil {
 				return nil, err
 			}
 		}
+	}
+	if err := a.startWaiting(ctx); err != nil {
+		return nil, err
 	}
 	r.NoWait = false
 	g, err = b.Acquire(a.ctx, r)
@@ -249,12 +252,12 @@ func (a *acquisition) announce() *news {
 		if _, ok := <-n.turn; !ok {
 			return // stopped
 		}
+		defer func() { n.turn <- struct{}{} }()
 		info := WaitInfo{Path: a.lock.path, Waited: time.Since(a.start), Position: a.queue.position(a.waiter)}
 		info.Holder, _ = a.lock.holder(ctx)
 		tell(info)
 		pause = min(2*pause, longestNews)
 		n.timer.Reset(pause)
-		n.turn <- struct{}{}
 	})
 	n.turn <- struct{}{} // now n.timer is set
 	return n

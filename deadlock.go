@@ -1,6 +1,9 @@
 package filelock
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // waitsFor guards Owner.waits, and is held while cycles are looked for, so that
 // of the waits that make up a cycle the last one finds it. It is taken before
@@ -37,11 +40,8 @@ func (q *queue) waitEnds(o *Owner) {
 	}
 	waitsFor.Lock()
 	defer waitsFor.Unlock()
-	for i, p := range o.waits {
-		if p == q {
-			o.waits = append(o.waits[:i], o.waits[i+1:]...)
-			return
-		}
+	if i := slices.Index(o.waits, q); i >= 0 {
+		o.waits = slices.Delete(o.waits, i, i+1)
 	}
 }
 
@@ -103,35 +103,39 @@ func holdersByIdentity(id any) (owners []*Owner) {
 	return owners
 }
 
-// standsBehind notes that the lock of q is the one with that identity, and that
-// somebody has it. It fails with [ErrDeadlock] where that is the owner of w,
-// which has the turn. Others in the queue for whom that closes a cycle are told
-// so.
+// standsBehind notes that whoever has the turn in q has been refused, and that
+// the lock is the one with the given identity. If somebody in this process has
+// it, by another name, waiters of q for whom that closes a cycle are told so;
+// w, which has the turn, by the error.
 func (q *queue) standsBehind(id any, w *waiter) error {
 	owners := holdersByIdentity(id)
 	if len(owners) == 0 {
 		return nil
 	}
-	for _, o := range owners {
-		if o == w.owner && o.matches() {
-			return ErrDeadlock
-		}
+	if slices.Contains(owners, w.owner) && w.owner.matches() {
+		return ErrDeadlock // even if the wait has a limit: it would be for oneself
 	}
 	q.mu.Lock()
 	q.behind = id
-	others := append([]*waiter(nil), q.waiters...)
+	waiters := slices.Clone(q.waiters)
 	q.mu.Unlock()
 
 	waitsFor.Lock()
 	defer waitsFor.Unlock()
-	for _, other := range others {
-		if other != w && other.unlimited && q.leadsTo(other.owner, map[*queue]bool{}) {
-			q.mu.Lock()
-			if other.verdict.outcome == pending {
-				q.settle(other, verdict{outcome: refused, err: ErrDeadlock})
-			}
-			q.mu.Unlock()
+	var err error
+	for _, other := range waiters {
+		if !other.unlimited || other.owner == everyone || !q.leadsTo(other.owner, map[*queue]bool{}) {
+			continue
 		}
+		if other == w {
+			err = ErrDeadlock
+			continue
+		}
+		q.mu.Lock()
+		if other.verdict.outcome == pending {
+			q.settle(other, verdict{outcome: refused, err: ErrDeadlock})
+		}
+		q.mu.Unlock()
 	}
-	return nil
+	return err
 }

@@ -144,18 +144,11 @@ func (b *fileBackend) Identify(context.Context) (any, error) {
 }
 
 // stat describes the file, and does not open it.
-func (b *fileBackend) stat() (info sys.Info, err error) {
-	if b.file == nil {
-		return sys.Lstat(b.path)
+func (b *fileBackend) stat() (sys.Info, error) {
+	if b.file != nil {
+		return sys.InfoOf(b.file)
 	}
-	conn, err := b.file.SyscallConn()
-	if err != nil {
-		return info, err
-	}
-	if errControl := conn.Control(func(fd uintptr) { info, err = sys.Borrow(fd).Info() }); errControl != nil {
-		err = errControl
-	}
-	return info, err
+	return sys.Lstat(b.path)
 }
 
 func (b *fileBackend) Inspect(context.Context) (State, error) {

@@ -77,16 +77,12 @@ func (b *fileBackend) take(path string, r Request) (*fileGrant, error) {
 
 // attemptOpen locks the caller's own file.
 func (b *fileBackend) attemptOpen(r Request) (Grant, error) {
-	conn, err := b.file.SyscallConn()
+	f, err := sys.Duplicate(b.file) // which keeps the lock if the caller closes the file
 	if err != nil {
 		return nil, err
 	}
 	_, kind := b.kind()
-	g := &fileGrant{path: b.path, kind: kind}
-	// The duplicate keeps the lock if the caller closes the file.
-	if g.file, err = sys.Duplicate(conn); err != nil {
-		return nil, err
-	}
+	g := &fileGrant{file: f, path: b.path, kind: kind}
 	if err := g.lock(r.Shared); err != nil {
 		return nil, g.abort(err)
 	}

@@ -295,6 +295,7 @@ func (q *queue) giveBack(t *tenure, last resort) (ended bool, err error) {
 		q.advance()
 		q.mu.Unlock()
 		q.drop()
+		t.lock.log(context.Background(), "released")
 		return true, nil
 	}
 	g := q.grant

@@ -18,10 +18,6 @@ type File struct{ *os.File }
 // cannot read.
 const LockedBytes = 0
 
-// Borrow fails in all that is done with its result: there are no descriptors
-// to lend here.
-func Borrow(uintptr) File { return File{} }
-
 // HasRecordLocks reports whether this system has record locks.
 const HasRecordLocks = false
 
@@ -61,11 +57,10 @@ func Create(path string, perm fs.FileMode) (f File, err error) {
 }
 
 // Duplicate fails: there is no second descriptor of an open file here.
-func Duplicate(interface {
-	Control(func(fd uintptr)) error
-}) (File, error) {
-	return File{}, errors.ErrUnsupported
-}
+func Duplicate(*os.File) (File, error) { return File{}, errors.ErrUnsupported }
+
+// InfoOf describes the open file f.
+func InfoOf(f *os.File) (Info, error) { return infoOf(f.Stat()) }
 
 // OSFile fails: there is no second descriptor of an open file here.
 func (f File) OSFile(string) (*os.File, error) { return nil, errors.ErrUnsupported }

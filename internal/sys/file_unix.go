@@ -21,9 +21,6 @@ type File struct{ fd int }
 // cannot read.
 const LockedBytes = 0
 
-// Borrow returns the open file of the descriptor fd, which the caller keeps.
-func Borrow(fd uintptr) File { return File{int(fd)} }
-
 // always holds the flags that every file is opened with: see the package
 // comment. O_NOCTTY keeps a terminal at the path from becoming ours.
 const always = unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY
@@ -64,34 +61,52 @@ func Create(path string, perm fs.FileMode) (f File, err error) {
 	return f, err
 }
 
-// Duplicate returns a second descriptor of the open file that c leads to. The
-// two share one set of locks.
-func Duplicate(c interface {
-	Control(func(fd uintptr)) error
-}) (f File, err error) {
-	err = call(fault.Dup, "", func() (err error) {
-		if cerr := c.Control(func(fd uintptr) {
-			f.fd, err = dup(fd)
-		}); cerr != nil {
-			return cerr
-		}
+// Duplicate returns a second descriptor of the open file f. The two share one
+// set of locks.
+func Duplicate(f *os.File) (dup File, err error) {
+	err = withFD(f, func(fd uintptr) error {
+		return call(fault.Dup, f.Name(), func() (err error) {
+			dup, err = File{int(fd)}.duplicate()
+			return err
+		})
+	})
+	return dup, err
+}
+
+// InfoOf describes the open file f.
+func InfoOf(f *os.File) (info Info, err error) {
+	err = withFD(f, func(fd uintptr) (err error) {
+		info, err = File{int(fd)}.Info()
 		return err
 	})
-	return f, err
+	return info, err
+}
+
+// withFD lends the descriptor of f. It fails with [os.ErrClosed] if there is
+// none.
+func withFD(f *os.File, use func(fd uintptr) error) (err error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if conn.Control(func(fd uintptr) { err = use(fd) }) != nil {
+		return os.ErrClosed
+	}
+	return err
 }
 
 // OSFile returns a duplicate of f, for use by others. Closing it, or losing it
 // to the garbage collector, leaves f and its locks alone.
 func (f File) OSFile(name string) (*os.File, error) {
-	var fd int
+	var dup File
 	err := call(fault.Dup, name, func() (err error) {
-		fd, err = dup(uintptr(f.fd))
+		dup, err = f.duplicate()
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	return os.NewFile(uintptr(dup.fd), name), nil
 }
 
 // Close closes f. Whatever it returns, the descriptor is gone afterwards, so

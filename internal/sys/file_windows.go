@@ -20,9 +20,6 @@ type File struct{ handle windows.Handle }
 // cannot read.
 const LockedBytes = 1
 
-// Borrow returns the open file of the handle fd, which the caller keeps.
-func Borrow(fd uintptr) File { return File{windows.Handle(fd)} }
-
 // HasRecordLocks reports whether there are record locks beside those that
 // [File.TryLock] takes, which on Windows are record locks themselves.
 const HasRecordLocks = false
@@ -100,39 +97,57 @@ func createFile(path string, rights, share, disposition, attributes uint32) (win
 	return windows.CreateFile(name, rights, share, nil, disposition, attributes, 0)
 }
 
-// Duplicate returns a second handle of the open file that c leads to. The two
-// share one set of locks.
-func Duplicate(c interface {
-	Control(func(fd uintptr)) error
-}) (f File, err error) {
-	err = call(fault.Dup, "", func() (err error) {
-		if cerr := c.Control(func(fd uintptr) {
-			f.handle, err = duplicate(windows.Handle(fd))
-		}); cerr != nil {
-			return cerr
-		}
+// Duplicate returns a second descriptor of the open file f. The two share one
+// set of locks.
+func Duplicate(f *os.File) (dup File, err error) {
+	err = withFD(f, func(fd uintptr) error {
+		return call(fault.Dup, f.Name(), func() (err error) {
+			dup, err = File{windows.Handle(fd)}.duplicate()
+			return err
+		})
+	})
+	return dup, err
+}
+
+// InfoOf describes the open file f.
+func InfoOf(f *os.File) (info Info, err error) {
+	err = withFD(f, func(fd uintptr) (err error) {
+		info, err = File{windows.Handle(fd)}.Info()
 		return err
 	})
-	return f, err
+	return info, err
+}
+
+// withFD lends the descriptor of f. It fails with [os.ErrClosed] if there is
+// none.
+func withFD(f *os.File, use func(fd uintptr) error) (err error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if conn.Control(func(fd uintptr) { err = use(fd) }) != nil {
+		return os.ErrClosed
+	}
+	return err
 }
 
 // OSFile returns a duplicate of f, for use by others. Closing it, or losing it
 // to the garbage collector, leaves f and its locks alone.
 func (f File) OSFile(name string) (*os.File, error) {
-	var dup windows.Handle
+	var dup File
 	err := call(fault.Dup, name, func() (err error) {
-		dup, err = duplicate(f.handle)
+		dup, err = f.duplicate()
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(dup), name), nil
+	return os.NewFile(uintptr(dup.handle), name), nil
 }
 
-func duplicate(h windows.Handle) (dup windows.Handle, err error) {
+func (f File) duplicate() (dup File, err error) {
 	self := windows.CurrentProcess()
-	err = windows.DuplicateHandle(self, h, self, &dup, 0, false, windows.DUPLICATE_SAME_ACCESS)
+	err = windows.DuplicateHandle(self, f.handle, self, &dup.handle, 0, false, windows.DUPLICATE_SAME_ACCESS)
 	return dup, err
 }
 

@@ -50,4 +50,7 @@ func lockError(f File, err error) error {
 	return err
 }
 
-func dup(fd uintptr) (int, error) { return unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }
+func (f File) duplicate() (File, error) {
+	fd, err := unix.FcntlInt(uintptr(f.fd), unix.F_DUPFD_CLOEXEC, 0)
+	return File{fd}, err
+}

@@ -76,7 +76,7 @@ func TestPathIsLookedAtBeforeTheContent(t *testing.T) {
 			fd, err := unix.Open(path+".claim", unix.O_WRONLY, 0)
 			if err == nil {
 				_, err = unix.Pwrite(fd, []byte("content2"), 0)
-				err = errors.Join(err, unix.Close(fd), unix.Link(path+".claim", path))
+				err = errors.Join(err, unix.Close(fd), os.Link(path+".claim", path))
 			}
 			return err
 		}})
