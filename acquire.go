@@ -10,37 +10,48 @@ import (
 )
 
 // An acquisition is what happens between the call of Acquire and its return,
-// if the call is not a nested one that the context alone decides.
+// if it is not a nested one that the context alone decides.
 type acquisition struct {
-	lock   *core
-	set    acquireSettings
-	queue  *queue
-	waiter *waiter
-	start  time.Time
-
-	// Once it has to wait:
-	ctx    context.Context // ends with the caller's, or with the timeout
-	cancel context.CancelFunc
-	news   *news
+	lock    *core
+	set     acquireSettings
+	queue   *queue
+	waiter  *waiter
+	start   time.Time
+	waiting bool // others have been told so
+	grant   Grant
+	news    *news
 }
 
 // acquire gets a hold for owner: a new tenure, or one more hold of a tenure
-// that the owner has.
-func (l *core) acquire(ctx context.Context, owner *Owner, set acquireSettings) (_ *tenure, err error) {
+// that the owner has. A scoped tenure is that of a Do.
+func (l *core) acquire(ctx context.Context, owner *Owner, set acquireSettings, scoped bool) (_ *tenure, err error) {
+	a := acquisition{lock: l, set: set, start: time.Now()}
+	once := set.nonBlocking || set.timeout == 0
 	if l.misuse != nil {
-		return nil, l.fail("acquire", l.misuse)
+		return nil, a.explain(ctx, l.misuse)
 	}
 	if ctx.Err() != nil {
-		return nil, l.fail("acquire", contextError(ctx))
+		return nil, a.explain(ctx, contextError(ctx))
+	}
+	a.waiter = &waiter{
+		lock: l, owner: owner, context: ownerContextOf(ctx),
+		scoped: scoped, shared: set.shared, try: once,
+	}
+	_, limited := ctx.Deadline()
+	switch {
+	case once:
+	case set.timeout > 0:
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, a.start.Add(set.timeout), ErrTimeout)
+		defer cancel()
+	default:
+		a.waiter.unlimited = !limited
 	}
 	key, err := l.key(ctx)
 	if err != nil {
-		return nil, l.fail("acquire", err)
+		return nil, a.explain(ctx, err)
 	}
-	a := acquisition{lock: l, set: set, queue: queueFor(key), start: time.Now()}
-	a.waiter = &waiter{lock: l, owner: owner, shared: set.shared, try: set.once()}
-	a.waiter.unlimited = !a.waiter.try && set.timeout < 0 && !hasDeadline(ctx)
-
+	a.queue = queueFor(key)
 	t, err := a.run(ctx)
 	if err != nil {
 		return nil, a.explain(ctx, err)
@@ -48,18 +59,10 @@ func (l *core) acquire(ctx context.Context, owner *Owner, set acquireSettings) (
 	return t, nil
 }
 
-func hasDeadline(ctx context.Context) bool {
-	_, ok := ctx.Deadline()
-	return ok
-}
-
-// once reports whether one attempt is all that is wanted.
-func (s *acquireSettings) once() bool { return s.nonBlocking || s.timeout == 0 }
-
 // key asks the backend for the lock's key, and has made what it lacks.
 func (l *core) key(ctx context.Context) (string, error) {
 	key, err := l.backend.Key(ctx)
-	if p, ok := l.backend.(Preparer); ok && errors.Is(err, fs.ErrNotExist) {
+	if p, ok := l.backend.(PreparingBackend); ok && errors.Is(err, fs.ErrNotExist) {
 		if err := p.Prepare(ctx); err != nil {
 			return "", err
 		}
@@ -70,51 +73,55 @@ func (l *core) key(ctx context.Context) (string, error) {
 
 // run joins the queue and leaves it with the lock or without. Its reference to
 // the queue passes to the tenure, if that is a new one.
-func (a *acquisition) run(ctx context.Context) (t *tenure, err error) {
-	began := false
-	defer func() { // also if the backend panics or ends the goroutine
-		a.stopWaiting()
-		if t == nil {
-			a.queue.leave(a.waiter)
-		}
-		if !began {
-			a.queue.drop()
-		}
-	}()
-	v := a.queue.push(a.waiter)
+func (a *acquisition) run(ctx context.Context) (*tenure, error) {
+	var v verdict
+	returned := false
+	defer func() { a.tidyUp(v, returned) }() // also if a backend panics, or ends the goroutine
+	v = a.queue.push(a.waiter)
 	if v.outcome == pending {
 		v = a.await(ctx)
 	}
 	if v.outcome == turn {
-		g, err := a.ask(ctx)
-		if err == nil && g == nil {
-			err = invalid("the backend %T returned neither a grant nor an error", a.lock.backend)
-		}
-		if err != nil {
-			return nil, err
-		}
-		v = verdict{outcome: entered, tenure: a.queue.take(a.waiter, g)}
+		v = a.ask(ctx)
 	}
-	if v.tenure != nil && !v.nested {
-		began = true
+	if v.outcome == entered && !v.nested {
 		a.lock.log(ctx, "acquired")
 	}
+	returned = true
 	return v.tenure, v.err
+}
+
+// tidyUp ends what belongs to the acquisition and to nobody else.
+func (a *acquisition) tidyUp(v verdict, returned bool) {
+	if a.waiting && a.waiter.unlimited {
+		a.waiter.waitEnds()
+	}
+	if v.outcome != entered {
+		if a.grant != nil { // somebody panicked who had it in hand
+			a.queue.owe(a.grant, a.lock)
+		}
+		a.queue.leave(a.waiter)
+	} else if !returned {
+		v.tenure.leave(abandon)
+	}
+	if v.outcome != entered || v.nested {
+		a.queue.drop()
+	}
+	a.news.stop()
 }
 
 // await waits for a verdict on a place in the queue.
 func (a *acquisition) await(ctx context.Context) verdict {
-	if !a.waiter.try { // otherwise one comes at once
+	if !a.waiter.try { // otherwise one comes soon
 		if err := a.startWaiting(ctx); err != nil {
 			return a.standDown(err)
 		}
-		ctx = a.ctx
 	}
 	select {
 	case <-a.waiter.ready:
 		return a.queue.verdictOf(a.waiter)
 	case <-ctx.Done():
-		return a.standDown(a.waitError(ctx))
+		return a.standDown(a.ended(ctx))
 	}
 }
 
@@ -129,71 +136,97 @@ func (a *acquisition) standDown(err error) verdict {
 
 // ask gets the lock from the backend. It first tries once, so that it is soon
 // known, to others in the queue as well, whether there is a wait.
-func (a *acquisition) ask(ctx context.Context) (Grant, error) {
+func (a *acquisition) ask(ctx context.Context) verdict {
 	if err := a.queue.settleDebts(); err != nil {
-		return nil, fmt.Errorf("an earlier release failed, and fails again: %w", err)
+		return refusal(fmt.Errorf("an earlier release failed, and fails again: %w", err))
 	}
 	b := a.lock.backend
 	r := Request{Shared: a.set.shared, NoWait: true, PollInterval: a.set.interval, Owner: a.waiter.owner.name}
 	g, err := b.Acquire(ctx, r)
-	if !errors.Is(err, ErrLocked) || a.set.once() {
-		return g, err
+	if errors.Is(err, ErrLocked) && !a.waiter.try {
+		if err := a.prepareToWait(ctx); err != nil {
+			return refusal(err)
+		}
+		r.NoWait = false
+		g, err = b.Acquire(ctx, r)
 	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return refusal(a.withEnd(ctx, err))
+	case err != nil:
+		return refusal(err)
+	case g == nil:
+		return refusal(invalid("the backend %T returned neither a grant nor an error", b))
+	}
+	a.grant = g
+	return verdict{outcome: entered, tenure: a.queue.take(a.waiter, g, a.lossOf(g))}
+}
+
+// lossOf prepares for the loss of g, if it can be lost.
+func (a *acquisition) lossOf(g Grant) *loss {
+	losable, ok := g.(LosableGrant)
+	if !ok {
+		return nil
+	}
+	l := newLoss(a.lock.fail("hold", ErrLost))
+	losable.OnLoss(func() {
+		a.lock.log(context.Background(), "lost")
+		l.happen()
+	})
+	return l
+}
+
+func refusal(err error) verdict { return verdict{outcome: refused, err: err} }
+
+// prepareToWait lets others know that the lock is taken.
+func (a *acquisition) prepareToWait(ctx context.Context) error {
 	a.queue.refuse()
-	if i, ok := b.(Identifier); ok {
+	if i, ok := a.lock.backend.(IdentifyingBackend); ok {
 		if id, err := i.Identify(ctx); err == nil {
 			if err := a.queue.standsBehind(id, a.waiter); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	if err := a.startWaiting(ctx); err != nil {
-		return nil, err
-	}
-	r.NoWait = false
-	g, err = b.Acquire(a.ctx, r)
-	if err != nil && a.ctx.Err() != nil {
-		err = a.waitError(a.ctx)
-	}
-	return g, err
+	return a.startWaiting(ctx)
 }
 
-// startWaiting makes ready for a wait of unknown length.
+// startWaiting makes ready for a wait of unknown length, once.
 func (a *acquisition) startWaiting(ctx context.Context) error {
-	if a.ctx != nil {
+	if a.waiting {
 		return nil
 	}
-	a.ctx, a.cancel = ctx, func() {}
-	if a.set.timeout > 0 {
-		a.ctx, a.cancel = context.WithDeadlineCause(ctx, a.start.Add(a.set.timeout), ErrTimeout)
-	}
+	a.waiting = true
 	a.lock.log(ctx, "waiting")
-	a.news = a.announce()
+	a.news = a.announce(ctx)
 	if a.waiter.unlimited {
-		return a.queue.waitBegins(a.waiter.owner)
+		return a.waiter.waitBegins()
 	}
 	return nil
 }
 
-func (a *acquisition) stopWaiting() {
-	if a.ctx == nil {
-		return
-	}
-	a.cancel()
-	a.news.stop()
-	if a.waiter.unlimited {
-		a.queue.waitEnds(a.waiter.owner)
-	}
-}
-
-// waitError says why a wait with ctx has ended without the lock.
-func (a *acquisition) waitError(ctx context.Context) error {
+// ended says that ctx has ended the acquisition. If somebody else had the lock
+// for all of a limited time, that is a timeout.
+func (a *acquisition) ended(ctx context.Context) error {
 	err := contextError(ctx)
 	switch {
 	case context.Cause(ctx) == ErrTimeout:
-		return ErrTimeout // ours, of which the caller's context knows nothing
-	case errors.Is(err, context.DeadlineExceeded):
+		return ErrTimeout // of ours, of which the caller's context knows nothing
+	case !a.waiter.try && errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrTimeout, err)
+	}
+	return err
+}
+
+// withEnd is ended for a backend that returned err when ctx had ended, which
+// may say more.
+func (a *acquisition) withEnd(ctx context.Context, err error) error {
+	end := a.ended(ctx)
+	if err == ctx.Err() || err == context.Cause(ctx) || errors.Is(err, ErrLocked) {
+		return end
+	}
+	if errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)) {
+		return errors.Join(end, err)
 	}
 	return err
 }
@@ -208,22 +241,19 @@ func contextError(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// explain makes the error that the caller sees. Who holds the lock is found out
+// explain makes the error that the caller sees. Who has the lock is found out
 // now if the caller has waited, and otherwise when somebody asks.
 func (a *acquisition) explain(ctx context.Context, err error) error {
 	e := &LockError{Op: "acquire", Path: a.lock.path, Err: err}
-	waited := a.ctx != nil
-	if waited {
+	if a.waiting {
 		e.Waited = time.Since(a.start)
 		a.lock.log(ctx, "gave up")
 	}
-	if !errors.Is(err, ErrLocked) && !errors.Is(err, ErrDeadlock) && !(waited && ctx.Err() != nil) {
-		return e
-	}
-	ctx = context.WithoutCancel(ctx)
-	e.holder = sync.OnceValues(func() (Holder, bool) { return a.lock.holder(ctx) })
-	if waited {
-		e.holder()
+	if errors.Is(err, ErrLocked) || errors.Is(err, ErrDeadlock) || a.waiting && ctx.Err() != nil {
+		e.holder = sync.OnceValues(func() (Holder, bool) { return a.lock.holder(ctx) })
+		if a.waiting {
+			e.holder()
+		}
 	}
 	return e
 }
@@ -239,7 +269,7 @@ const (
 	longestNews = 30 * time.Second
 )
 
-func (a *acquisition) announce() *news {
+func (a *acquisition) announce(ctx context.Context) *news {
 	tell := a.set.onWait
 	if tell == nil {
 		return nil
@@ -247,7 +277,6 @@ func (a *acquisition) announce() *news {
 	// A mutex would do, but a test with a fake clock could not see that
 	// somebody who waits for it is idle.
 	n, pause := &news{turn: make(chan struct{}, 1)}, firstNews
-	ctx := context.WithoutCancel(a.ctx)
 	n.timer = time.AfterFunc(pause, func() {
 		if _, ok := <-n.turn; !ok {
 			return // stopped

@@ -12,13 +12,13 @@ import (
 // process has already or is waiting for.
 //
 // Its methods are called by several goroutines at once, though Acquire by one
-// at a time for one key. A Backend may have the methods of [Preparer],
-// [Identifier] and Path() string, which names it in errors.
+// at a time for one key. A Backend may also be a [NamedBackend], a
+// [PreparingBackend] and an [IdentifyingBackend].
 type Backend interface {
 	// Key returns the identity of the address, the same for all spellings of
-	// it: Locks of one key exclude each other within the process. It begins
-	// with the name of the kind, so that kinds that do not exclude each other
-	// differ.
+	// it: locks of one key exclude each other within the process. It begins
+	// with a name of the kind that no other package uses, such as the import
+	// path of its own, so that kinds that do not exclude each other differ.
 	Key(ctx context.Context) (string, error)
 
 	// Acquire gets the lock, or fails and leaves nothing behind.
@@ -47,55 +47,57 @@ type Request struct {
 	Owner        string        // the name of the owner, for a record
 }
 
-// A Grant is a physical lock that this process has. It may have the methods of
-// [Abandoner], [Identified], [Losable] and [WithFile], and Token() uint64 for a
-// fencing token.
-type Grant interface {
-	// Release gives the lock back within a bounded time, ten seconds at most.
-	// If it fails the lock is still held and Release can be called again,
-	// unless the error matches [ErrLost], or was made by [Released].
-	Release(ctx context.Context) error
-}
+// A NamedBackend has a path, by which errors name its locks.
+type NamedBackend interface{ Path() string }
 
-// A Preparer is a [Backend] that can make what its Key needs and has not
-// found. It is asked for when Key fails with an error that matches
-// [fs.ErrNotExist] during an acquisition.
-type Preparer interface {
+// A PreparingBackend can make what its Key needs and has not found. It is asked
+// to when Key fails with an error that matches [fs.ErrNotExist] during an
+// acquisition.
+type PreparingBackend interface {
 	Prepare(ctx context.Context) error
 }
 
-// An Identifier is a [Backend] that can tell what is at its address now. Two
-// addresses with equal values, which are comparable, are one lock under two
-// names.
-type Identifier interface {
+// An IdentifyingBackend can tell what is at its address now. Two addresses with
+// equal values, which are comparable, are one lock under two names.
+type IdentifyingBackend interface {
 	Identify(ctx context.Context) (any, error)
 }
 
-// Identified is a [Grant] that knows what it has locked, by a value as from
-// [Identifier].
-type Identified interface {
-	Identity() any
+// A Grant is a physical lock that this process has. It may also be a
+// [LosableGrant], a [FencedGrant], a [FileGrant], an [IdentifiedGrant] and an
+// [AbandonableGrant]. Release is called by one goroutine at a time, and the
+// methods of those by any, during a Release too.
+type Grant interface {
+	// Release gives the lock back within a bounded time, ten seconds at most,
+	// by which others may be kept waiting. ctx never ends. If Release fails the
+	// lock is still held and Release can be called again, unless the error
+	// matches [ErrLost] or [ErrNotHeld] or was made by [Released].
+	Release(ctx context.Context) error
 }
 
-// Losable is a [Grant] that can be taken away from its holder.
-type Losable interface {
+// A LosableGrant can be taken away from its holder.
+type LosableGrant interface {
 	// OnLoss has lost called, at most once, when the lock is found to be lost
 	// before it is released. It is called before any other method.
 	OnLoss(lost func())
 }
 
-// An Abandoner is a [Grant] that has a last resort for a Release that failed
-// and that nobody will call again. Without it Release is tried again ahead of
-// the next acquisition.
-type Abandoner interface {
-	Abandon() error
-}
+// A FencedGrant has a number that rises with every grant of the lock.
+type FencedGrant interface{ Token() uint64 }
 
-// WithFile is a [Grant] of a lock on an open file.
-type WithFile interface {
-	// File returns a duplicate of it.
+// A FileGrant is a lock on an open file, of which it returns a duplicate.
+type FileGrant interface {
 	File() (*os.File, error)
 }
+
+// An IdentifiedGrant knows what it has locked, by a value as from
+// [IdentifyingBackend].
+type IdentifiedGrant interface{ Identity() any }
+
+// An AbandonableGrant has a last resort for a Release that failed and that
+// nobody will call again. Without it Release is tried again ahead of the next
+// acquisition.
+type AbandonableGrant interface{ Abandon() error }
 
 // Released returns an error for a [Grant]'s Release to say that the lock has
 // been given back, but that err happened on the way.

@@ -10,57 +10,64 @@ import (
 // all other locks.
 var waitsFor sync.Mutex
 
-// Who waits for whom is known as far as it happens within this process: a
-// waiter waits for the owners that have its lock. Those ahead of it in the
-// queue wait for the same owners, so they add nothing. An owner that waits with
-// a limit will wait no longer some day, so only waits without one are edges.
-//
-// An owner counts as one, even if it has several goroutines of which another
-// could release what the cycle is about. Only the shared owner, which is
-// everybody, is never part of a cycle.
+// Who waits for whom is known as far as it happens within this process. A wait
+// is for the tenures that are in its way, and a tenure for the waits that it
+// cannot end before. A wait that has a limit ends by itself, so it is no part of
+// a cycle.
 
-// waitBegins notes that o waits for q without a limit, until waitEnds. It fails
-// with [ErrDeadlock] if that closes a cycle.
-func (q *queue) waitBegins(o *Owner) error {
-	if o == everyone {
-		return nil
+// endsAfter reports whether t cannot end before w's wait does: w was called
+// under t, or by the owner of t, who has it by an Acquire. Of a Do that runs in
+// another goroutine, the owner's wait here says nothing; nor does the shared
+// owner's, which is everybody's.
+func (t *tenure) endsAfter(w *waiter) bool {
+	if t.owner != w.owner {
+		return false
 	}
+	if !t.scoped && t.owner != everyone && t.owner.matches() {
+		return true
+	}
+	return w.context.inside(func(other *tenure) bool { return other == t }) != nil
+}
+
+// waitBegins notes that w waits without a limit, until waitEnds. It fails with
+// [ErrDeadlock] if that closes a cycle, and then notes nothing.
+func (w *waiter) waitBegins() error {
 	waitsFor.Lock()
 	defer waitsFor.Unlock()
-	if q.leadsTo(o, map[*queue]bool{}) {
+	if w.inCycle() {
 		return ErrDeadlock
 	}
-	o.waits = append(o.waits, q)
+	w.owner.waits = append(w.owner.waits, w)
 	return nil
 }
 
-func (q *queue) waitEnds(o *Owner) {
-	if o == everyone {
-		return
-	}
+func (w *waiter) waitEnds() {
 	waitsFor.Lock()
 	defer waitsFor.Unlock()
-	if i := slices.Index(o.waits, q); i >= 0 {
-		o.waits = slices.Delete(o.waits, i, i+1)
+	if i := slices.Index(w.owner.waits, w); i >= 0 {
+		w.owner.waits = slices.Delete(w.owner.waits, i, i+1)
 	}
 }
 
-// leadsTo reports whether whoever waits for q waits for o, directly or through
-// others who wait.
-func (q *queue) leadsTo(o *Owner, seen map[*queue]bool) bool {
-	if seen[q] {
-		return false
+// inCycle reports whether w waits for its own end.
+func (w *waiter) inCycle() bool {
+	if w.owner.count.Load() == 0 {
+		return false // nobody waits for who has nothing
 	}
-	seen[q] = true
-	for _, p := range q.blockers() {
-		if p == everyone {
-			continue
+	return w.leadsTo(w, map[*waiter]bool{w: true})
+}
+
+func (w *waiter) leadsTo(goal *waiter, seen map[*waiter]bool) bool {
+	for _, t := range w.blockers() {
+		if t.endsAfter(goal) {
+			return true
 		}
-		if p == o {
-			return o.matches()
-		}
-		for _, next := range p.waits {
-			if next.leadsTo(o, seen) {
+		for _, next := range t.owner.waits {
+			if seen[next] || !t.endsAfter(next) {
+				continue
+			}
+			seen[next] = true
+			if next.leadsTo(goal, seen) {
 				return true
 			}
 		}
@@ -68,72 +75,88 @@ func (q *queue) leadsTo(o *Owner, seen map[*queue]bool) bool {
 	return false
 }
 
-// blockers returns the owners in this process that have the lock of q, be it by
-// another name.
-func (q *queue) blockers() []*Owner {
-	owners, behind := q.owners()
-	if len(owners) == 0 && behind != nil {
-		return holdersByIdentity(behind)
+// blockers returns the tenures in this process that w waits for, be it by
+// another name of the lock.
+func (w *waiter) blockers() []*tenure {
+	tenures, behind := w.queue.blockers(w)
+	if tenures == nil && behind != nil {
+		return tenuresOf(behind)
 	}
-	return owners
+	return tenures
 }
 
-func (q *queue) owners() (owners []*Owner, behind any) {
+func (q *queue) blockers(w *waiter) (tenures []*tenure, behind any) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, t := range q.tenures {
-		owners = append(owners, t.owner)
+	i := slices.Index(q.waiters, w)
+	if i < 0 {
+		return nil, nil // it waits no longer
 	}
-	return owners, q.behind
+	if q.grant != nil && q.shared && w.shared {
+		// It only has to wait for those ahead who want it exclusively.
+		if !slices.ContainsFunc(q.waiters[:i], func(w *waiter) bool { return !w.shared && w.unlimited }) {
+			return nil, nil
+		}
+	}
+	for _, t := range q.tenures {
+		if t.goesOn() {
+			tenures = append(tenures, t)
+		}
+	}
+	return tenures, q.behind
 }
 
-// holdersByIdentity returns the owners that have the lock with that identity,
-// under whatever name.
-func holdersByIdentity(id any) (owners []*Owner) {
+// tenuresOf returns the tenures that have the lock of that identity, by whatever
+// name.
+func tenuresOf(id any) (tenures []*tenure) {
 	for _, q := range allQueues() {
 		q.mu.Lock()
-		if g, ok := q.grant.(Identified); ok && g.Identity() == id {
+		if g, ok := q.grant.(IdentifiedGrant); ok && g.Identity() == id {
 			for _, t := range q.tenures {
-				owners = append(owners, t.owner)
+				if t.goesOn() {
+					tenures = append(tenures, t)
+				}
 			}
 		}
 		q.mu.Unlock()
 		q.drop()
 	}
-	return owners
+	return tenures
 }
 
-// standsBehind notes that whoever has the turn in q has been refused, and that
-// the lock is the one with the given identity. If somebody in this process has
-// it, by another name, waiters of q for whom that closes a cycle are told so;
-// w, which has the turn, by the error.
+// standsBehind notes which lock it is that w, which has the turn, has been
+// refused. It fails with [ErrDeadlock] if w waits for itself. That is so if its
+// owner has the lock by another name, even if the wait has a limit.
 func (q *queue) standsBehind(id any, w *waiter) error {
-	owners := holdersByIdentity(id)
-	if len(owners) == 0 {
-		return nil
-	}
-	if slices.Contains(owners, w.owner) && w.owner.matches() {
-		return ErrDeadlock // even if the wait has a limit: it would be for oneself
-	}
 	q.mu.Lock()
 	q.behind = id
+	q.mu.Unlock()
+	if w.owner.count.Load() > 0 && slices.ContainsFunc(tenuresOf(id), func(t *tenure) bool { return t.endsAfter(w) }) {
+		return ErrDeadlock
+	}
+	return q.breakCycles()
+}
+
+// breakCycles tells those waiters of q who wait for themselves, now that more is
+// known of what is in their way; the one that has the turn by the error.
+func (q *queue) breakCycles() (err error) {
+	q.mu.Lock()
 	waiters := slices.Clone(q.waiters)
 	q.mu.Unlock()
 
 	waitsFor.Lock()
 	defer waitsFor.Unlock()
-	var err error
-	for _, other := range waiters {
-		if !other.unlimited || other.owner == everyone || !q.leadsTo(other.owner, map[*queue]bool{}) {
-			continue
-		}
-		if other == w {
-			err = ErrDeadlock
+	for _, w := range waiters {
+		if !slices.Contains(w.owner.waits, w) || !w.inCycle() {
 			continue
 		}
 		q.mu.Lock()
-		if other.verdict.outcome == pending {
-			q.settle(other, verdict{outcome: refused, err: ErrDeadlock})
+		switch {
+		case w == q.talker:
+			err = ErrDeadlock
+		case w.verdict.outcome == pending:
+			q.settle(w, verdict{outcome: refused, err: ErrDeadlock})
+			q.advance()
 		}
 		q.mu.Unlock()
 	}

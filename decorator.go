@@ -19,7 +19,7 @@ type Locker interface {
 // The context that fn gets carries the owner: calls with it nest, in fn and in
 // goroutines that fn starts and waits for, which all share the hold. If ctx has
 // no owner, Do makes one, which ends when fn returns; whoever still carries it
-// then is a stranger to all others. If the lock can be lost and is, that
+// then is a stranger to all others, except under holds of its own. If the lock can be lost and is, that
 // context is cancelled with a cause that matches [ErrLost].
 //
 // Do returns what fn returned, joined with the error of the release if there is
@@ -27,7 +27,7 @@ type Locker interface {
 // and the error is as from Acquire.
 func (l *core) Do(ctx context.Context, fn func(context.Context) error, opts ...AcquireOption) (err error) {
 	if len(opts) == 0 {
-		if t := l.nest(ctx); t != nil {
+		if t := l.nest(ctx, l.set.shared); t != nil {
 			return l.under(ctx, t, fn)
 		}
 	}
@@ -37,7 +37,7 @@ func (l *core) Do(ctx context.Context, fn func(context.Context) error, opts ...A
 		owner = &Owner{}
 		carried = owner
 	}
-	t, err := l.acquire(ctx, owner, l.settings(opts))
+	t, err := l.acquire(ctx, owner, l.settings(opts), true)
 	if err != nil {
 		return err
 	}
@@ -50,16 +50,6 @@ func (l *core) Do(ctx context.Context, fn func(context.Context) error, opts ...A
 		}()
 		return fn(ctx)
 	})
-}
-
-// nest adds a hold to the tenure that ctx stands in, if there is one that
-// permits it.
-func (l *core) nest(ctx context.Context) *tenure {
-	t := tenureOf(ctx, l)
-	if t == nil || l.set.noNesting || t.shared && !l.set.shared || ctx.Err() != nil || !t.enter() {
-		return nil
-	}
-	return t
 }
 
 // under calls fn and then ends a hold of t, for good.

@@ -17,44 +17,50 @@ import (
 // sense (an empty path, a FIFO in the place of the lock file, options that
 // contradict each other) matches [fs.ErrInvalid].
 var (
-	// ErrLocked says that somebody else holds the lock.
-	ErrLocked error = &kind{text: "locked"}
+	// ErrLocked says that somebody else holds the lock; or, of a lock made
+	// [WithoutNesting], that the owner itself does.
+	ErrLocked = errors.New("locked")
 
 	// ErrTimeout says that somebody else held the lock for as long as the
 	// caller was ready to wait. It also matches ErrLocked.
-	ErrTimeout error = &kind{"timed out", ErrLocked}
+	ErrTimeout error = kind{"timed out", ErrLocked}
 
 	// ErrNotHeld says that there is nothing to release: the hold has ended.
-	ErrNotHeld error = &kind{text: "not held"}
+	ErrNotHeld = errors.New("not held")
 
 	// ErrNotOwner says that the lock is held, but not by this owner.
-	ErrNotOwner error = &kind{text: "held by another owner"}
+	ErrNotOwner = errors.New("held by another owner")
 
 	// ErrUpgrade says that an owner of a shared hold asked for an exclusive
 	// one. No system does that in one step: release the shared one first.
-	ErrUpgrade error = &kind{text: "a shared hold cannot become exclusive (release it first)"}
+	ErrUpgrade = errors.New("a shared hold cannot become exclusive (release it first)")
 
-	// ErrDeadlock says that the wait could not have ended.
-	ErrDeadlock error = &kind{text: "the wait would never end"}
+	// ErrDeadlock says that the wait would be for itself: for a hold of the
+	// owner's own, or for other owners of this process who wait without a limit
+	// for what this one has. An owner that has a lock by Acquire counts as
+	// waiting with all of its goroutines, of which another could release it; of
+	// a Do, only what runs under it counts.
+	ErrDeadlock = errors.New("the wait would never end")
 
 	// ErrLost says that the hold was taken away: its marker was removed, its
 	// lease ran out. Somebody else may hold the lock.
-	ErrLost error = &kind{text: "the lock was lost"}
+	ErrLost = errors.New("the lock was lost")
 
 	// ErrUnsupported says that this system, file system or kind of lock cannot
 	// do what was asked for. It also matches [errors.ErrUnsupported].
-	ErrUnsupported error = &kind{"not supported", errors.ErrUnsupported}
+	ErrUnsupported error = kind{"not supported", errors.ErrUnsupported}
 )
 
+// A kind of error that is also one of another kind.
 type kind struct {
-	text   string
-	parent error
+	text string
+	also error
 }
 
-func (k *kind) Error() string { return k.text }
-func (k *kind) Unwrap() error { return k.parent }
+func (k kind) Error() string { return k.text }
+func (k kind) Unwrap() error { return k.also }
 
-// A LockError is what every function of this package fails with.
+// A LockError is what the methods of locks and holds fail with.
 type LockError struct {
 	Op     string        // acquire, release, inspect or break
 	Path   string        // the lock's
@@ -77,6 +83,8 @@ func (e *LockError) Error() string {
 	case errors.Is(e.Err, ErrLocked):
 		fmt.Fprintf(&b, ": %v", e.Err)
 	case errors.Is(e.Err, ErrDeadlock):
+		fmt.Fprintf(&b, ": %v, locked", e.Err)
+	case errors.Is(e.Err, ErrNotOwner):
 		fmt.Fprintf(&b, ": %v, locked", e.Err)
 	default:
 		fmt.Fprintf(&b, ": %v after %s, locked", e.Err, rounded(e.Waited))

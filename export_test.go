@@ -6,3 +6,10 @@ import "github.com/gofilelock/filelock/internal/unlink"
 func NewSoftBreaking(path string, breaks func(string, unlink.Evidence) (bool, error), opts ...FileOption) *SoftFileLock {
 	return &SoftFileLock{(&softBackend{path: path, breaks: breaks}).core(opts)}
 }
+
+// Queues returns how many locks the process has or awaits.
+func Queues() int {
+	table.Lock()
+	defer table.Unlock()
+	return len(table.queues)
+}

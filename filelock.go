@@ -1,3 +1,46 @@
+// Package filelock locks files, for programs that must not run into each other:
+// command-line tools, cron jobs, daemons, caches, package managers, test runners.
+//
+// A lock is taken for the time of a function, or by hand:
+//
+//	lock := filelock.New("high_ground.txt.lock", filelock.WithTimeout(10*time.Second))
+//
+//	err := lock.Do(ctx, func(ctx context.Context) error { … })
+//
+//	hold, err := lock.Acquire(ctx)
+//	if err != nil {
+//		return err
+//	}
+//	defer hold.Release()
+//
+// # Which lock
+//
+// [New] is for everything that lives on one machine: a lock of the operating
+// system, which goes with the process that has it. [NewSoft] is for file systems
+// that have none, and to work with py-filelock's SoftFileLock. [NewLock] makes
+// a lock of any other kind from a [Backend]. They share all that follows.
+//
+// # Owners
+//
+// Locks are reentrant. What counts is not the goroutine but the [Owner], which
+// the context carries: whoever passes on the context that [Lock.Do] or
+// [Hold.Context] gives re-enters, and whoever does not is a stranger and waits.
+// Locks of one file are one lock, whatever number of objects there are and
+// however their paths are spelled.
+//
+// # Waiting
+//
+// An acquisition waits until the lock is free, its timeout is over, or its
+// context ends. In one process waiters are served in their order. Errors, and
+// the function given to [OnWait], name who has the lock where that can be known.
+//
+// # What is promised
+//
+// An error means that nothing is held and nothing is left behind; no error means
+// that the lock is held, on the file that the path names now, until Release or
+// the end of the process. A lock that can be taken away from its holder tells
+// it: see [Hold.Lost]. These locks are advisory. They exclude those who use
+// them, and nobody else.
 package filelock
 
 import (

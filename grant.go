@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/gofilelock/filelock/internal/address"
@@ -23,7 +24,9 @@ type fileGrant struct {
 	kind     holders.Kind
 	remove   bool
 	readOnly error // why the file could not be opened for writing
-	given    bool  // the lock has been given back, but the file is open
+
+	mu    sync.Mutex // guards the end of file
+	given bool       // the lock has been given back, and the file closed
 }
 
 // errMoved says that the path does not lead to the file that was locked.
@@ -160,6 +163,8 @@ func (g *fileGrant) unlock() error {
 // Release unlocks the file and then closes it. Closing alone would leave it
 // locked if a child process has just inherited it.
 func (g *fileGrant) Release(context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.given {
 		return nil
 	}
@@ -173,10 +178,22 @@ func (g *fileGrant) Release(context.Context) error {
 
 // Abandon closes the file, which gives the lock back unless a child process
 // has it open too.
-func (g *fileGrant) Abandon() error { return g.file.Close() }
+func (g *fileGrant) Abandon() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.given = true
+	return g.file.Close()
+}
 
 // Identity tells the lock from all others, whatever its name.
 func (g *fileGrant) Identity() any { return fileIdentity{g.kind, g.id} }
 
 // File returns a duplicate of the locked file.
-func (g *fileGrant) File() (*os.File, error) { return g.file.OSFile(g.path) }
+func (g *fileGrant) File() (*os.File, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.given {
+		return nil, os.ErrClosed
+	}
+	return g.file.OSFile(g.path)
+}

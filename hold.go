@@ -14,13 +14,19 @@ type tenure struct {
 	queue  *queue
 	lock   *core // through which it began
 	owner  *Owner
+	scoped bool // by a Do: it goes on while the Do's function does
 	shared bool
 	since  time.Time
-	loss   *loss        // nil where it cannot be lost
-	depth  atomic.Int64 // holds; at 0 it has ended, or is being ended
+	loss   *loss // nil where it cannot be lost
+
+	// depth counts the holds. While they are being given back it is negative:
+	// as many go on if that fails. It is 0 once the tenure has ended.
+	depth atomic.Int64
 }
 
-// enter adds a hold, unless the tenure has ended.
+func (t *tenure) goesOn() bool { return t.depth.Load() > 0 }
+
+// enter adds a hold, if the tenure goes on.
 func (t *tenure) enter() bool {
 	for {
 		n := t.depth.Load()
@@ -35,28 +41,49 @@ func (t *tenure) enter() bool {
 
 // leave ends a hold, and with the last one the tenure. It reports false where
 // that failed and the hold goes on.
-func (t *tenure) leave(last resort) (ended bool, err error) {
+func (t *tenure) leave(last resort) (over bool, err error) {
 	for {
 		n := t.depth.Load()
-		if n <= 0 {
+		switch {
+		case n == 0:
 			return true, ErrNotHeld
-		}
-		if t.depth.CompareAndSwap(n, n-1) {
-			if n > 1 {
-				return true, nil
-			}
+		case n == 1 && t.depth.CompareAndSwap(1, -1):
 			return t.queue.giveBack(t, last)
+		case n > 1 && t.depth.CompareAndSwap(n, n-1):
+			return true, t.loss.err()
+		case n < 0 && t.depth.CompareAndSwap(n, n+1):
+			return true, ErrNotHeld // leaveAll is at it, and no longer for this hold
 		}
 	}
 }
 
-// leaveAll ends all holds, and fails with [ErrNotHeld] where there are none.
+// leaveAll ends all holds. It fails with [ErrNotHeld] where there are none, or
+// somebody else is at it.
 func (t *tenure) leaveAll() error {
-	if t.depth.Swap(0) <= 0 {
-		return ErrNotHeld
+	for {
+		n := t.depth.Load()
+		if n <= 0 {
+			return ErrNotHeld
+		}
+		if t.depth.CompareAndSwap(n, -n) {
+			_, err := t.queue.giveBack(t, retry)
+			return err
+		}
 	}
-	_, err := t.queue.giveBack(t, retry)
-	return err
+}
+
+// resume has the holds go on that could not be given back. It reports false if
+// they have been left meanwhile.
+func (t *tenure) resume() bool {
+	for {
+		n := t.depth.Load()
+		if n >= 0 {
+			return false
+		}
+		if t.depth.CompareAndSwap(n, -n) {
+			return true
+		}
+	}
 }
 
 // A resort says what becomes of a hold whose release fails.
@@ -67,13 +94,6 @@ const (
 	abandon               // nobody has it
 )
 
-// holder describes t to others.
-func (t *tenure) holder() Holder {
-	h := thisProcess()
-	h.Owner, h.Since = t.owner.name, t.since
-	return h
-}
-
 // A Hold is one acquisition of a lock. It lasts until Release, or until the
 // process ends; that nobody refers to it any more changes nothing.
 //
@@ -81,8 +101,7 @@ func (t *tenure) holder() Holder {
 type Hold struct {
 	tenure *tenure
 	ctx    context.Context
-
-	state atomic.Int32
+	state  atomic.Int32
 
 	mu   sync.Mutex // guards file
 	file *os.File
@@ -98,9 +117,9 @@ const (
 // Release ends the hold, and with an owner's last hold gives the lock back.
 //
 // It fails with [ErrNotHeld] if the hold has ended, or is being ended by
-// somebody else, and with [ErrLost] if the lock was taken away meanwhile. After
-// any other error the lock may still be held, and Release can be called again:
-// once nothing is left to do it returns nil or ErrNotHeld.
+// somebody else, and with [ErrLost] if the lock was taken away meanwhile: then,
+// too, the hold has ended. After any other error the lock may still be held,
+// and Release can be called again until it returns nil or ErrNotHeld.
 func (h *Hold) Release() error {
 	if !h.state.CompareAndSwap(held, releasing) {
 		return h.tenure.lock.fail("release", ErrNotHeld)
@@ -146,7 +165,7 @@ func (h *Hold) Lost() <-chan struct{} {
 // lock, for a resource that refuses those who come with a lower one than it
 // has seen. It is 0 if this kind of lock has none.
 func (h *Hold) Token() uint64 {
-	if g, ok := h.tenure.queue.grantOf(h.tenure).(interface{ Token() uint64 }); ok {
+	if g, ok := h.tenure.queue.grantOf(h.tenure).(FencedGrant); ok {
 		return g.Token()
 	}
 	return 0
@@ -162,7 +181,7 @@ func (h *Hold) File() *os.File {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.file == nil && h.state.Load() == held {
-		if g, ok := h.tenure.queue.grantOf(h.tenure).(WithFile); ok {
+		if g, ok := h.tenure.queue.grantOf(h.tenure).(FileGrant); ok {
 			h.file, _ = g.File()
 		}
 	}

@@ -6,36 +6,56 @@ import (
 	"sync/atomic"
 )
 
-// A loss tells those who need to know that a grant has been taken away.
+// A loss tells those who need to know that a grant has been taken away. A nil
+// *loss is of a grant that cannot be.
 type loss struct {
-	told chan struct{} // closed when it happens
+	cause error         // of the contexts' end
+	told  chan struct{} // closed when it happens
 
 	mu       sync.Mutex
-	contexts map[*lossContext]struct{}
+	contexts map[*lossContext]struct{} // nil once the grant has been given back
 }
 
-func newLoss() *loss {
-	return &loss{told: make(chan struct{}), contexts: map[*lossContext]struct{}{}}
+func newLoss(cause error) *loss {
+	return &loss{cause: cause, told: make(chan struct{}), contexts: map[*lossContext]struct{}{}}
 }
 
 func (l *loss) happen() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.hasHappened() {
+	if l.err() != nil {
 		return
 	}
 	close(l.told)
 	for c := range l.contexts {
-		c.cancel(ErrLost)
+		c.cancel(l.cause)
 	}
 }
 
-func (l *loss) hasHappened() bool {
+// err returns [ErrLost] if it has happened.
+func (l *loss) err() error {
+	if l == nil {
+		return nil
+	}
 	select {
 	case <-l.told:
-		return true
+		return ErrLost
 	default:
-		return false
+		return nil
+	}
+}
+
+// end ends all contexts that still count on the grant.
+func (l *loss) end() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	contexts := l.contexts
+	l.contexts = nil
+	l.mu.Unlock()
+	for c := range contexts {
+		c.end()
 	}
 }
 
@@ -46,7 +66,6 @@ type lossContext struct {
 	ownerContext
 	loss        *loss
 	cancellable atomic.Pointer[cancellable]
-	ended       atomic.Bool
 }
 
 type cancellable struct {
@@ -56,32 +75,41 @@ type cancellable struct {
 
 // newHoldContext returns the context for those who work under t.
 func newHoldContext(ctx context.Context, owner *Owner, t *tenure) context.Context {
-	base := ownerContext{Context: ctx, owner: owner, tenure: t, outer: ownerContextOf(ctx)}
+	outer := ownerContextOf(ctx)
 	if t.loss == nil {
-		return &base
+		return &ownerContext{Context: ctx, owner: owner, tenure: t, outer: outer}
 	}
-	c := &lossContext{ownerContext: base, loss: t.loss}
+	c := &lossContext{loss: t.loss}
+	c.Context, c.owner, c.tenure, c.outer = ctx, owner, t, outer
 	t.loss.mu.Lock()
 	defer t.loss.mu.Unlock()
-	t.loss.contexts[c] = struct{}{}
-	if t.loss.hasHappened() {
-		c.cancel(ErrLost)
+	if t.loss.contexts != nil {
+		t.loss.contexts[c] = struct{}{}
+	}
+	if t.loss.err() != nil {
+		c.cancel(t.loss.cause)
 	}
 	return c
 }
 
 // endContext tells a context from [newHoldContext] that its hold has ended, so
-// that it no longer burdens the context it was made of. That cancels it, if
-// that one can be cancelled and if anybody has asked for it.
+// that nobody nests in it and it no longer burdens the context it was made of.
+// That cancels it, if it can be lost, if the other one can be cancelled, and if
+// somebody has asked for its end.
 func endContext(ctx context.Context) {
-	c, ok := ctx.(*lossContext)
-	if !ok {
-		return
+	switch c := ctx.(type) {
+	case *ownerContext:
+		c.over.Store(true)
+	case *lossContext:
+		c.loss.mu.Lock()
+		delete(c.loss.contexts, c)
+		c.loss.mu.Unlock()
+		c.end()
 	}
-	c.loss.mu.Lock()
-	delete(c.loss.contexts, c)
-	c.loss.mu.Unlock()
-	c.ended.Store(true)
+}
+
+func (c *lossContext) end() {
+	c.over.Store(true)
 	c.detach()
 }
 
@@ -101,14 +129,14 @@ func (c *lossContext) make() *cancellable {
 	ctx, cancel := context.WithCancelCause(c.Context)
 	if !c.cancellable.CompareAndSwap(nil, &cancellable{ctx, cancel}) {
 		cancel(nil)
-	} else if c.ended.Load() {
+	} else if c.over.Load() {
 		c.detach()
 	}
 	return c.cancellable.Load()
 }
 
 func (c *lossContext) Done() <-chan struct{} {
-	if c.ended.Load() && c.cancellable.Load() == nil {
+	if c.over.Load() && c.cancellable.Load() == nil {
 		return c.Context.Done()
 	}
 	return c.make().Done()

@@ -2,6 +2,7 @@ package filelock
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 )
 
@@ -16,7 +17,7 @@ type Owner struct {
 	ended atomic.Bool  // matches nobody any more, itself included
 	count atomic.Int32 // tenures
 
-	waits []*queue // those it waits for without a limit; guarded by waitsFor
+	waits []*waiter // those without a limit; guarded by waitsFor
 }
 
 // NewOwner makes an owner. It never ends.
@@ -28,14 +29,15 @@ var everyone = NewOwner("shared")
 // Name returns what o is called in messages.
 func (o *Owner) Name() string { return o.name }
 
-// WithOwner returns a context whose acquisitions belong to o.
+// WithOwner returns a context whose acquisitions belong to o. If o is nil, each
+// of them has an owner of its own.
 func WithOwner(ctx context.Context, o *Owner) context.Context {
 	return &ownerContext{Context: ctx, owner: o, outer: ownerContextOf(ctx)}
 }
 
 // OwnerFrom returns the owner that acquisitions with ctx belong to. There is
-// none if nobody has put one there, or if it was made by a Do that has
-// returned since.
+// none if nobody has put one there, or if it was made by a Do that has returned
+// or for an Acquire whose holds have been released.
 func OwnerFrom(ctx context.Context) (*Owner, bool) {
 	if c := ownerContextOf(ctx); c != nil && c.owner.matches() {
 		return c.owner, true
@@ -60,9 +62,10 @@ func (o *Owner) tenureEnds() {
 // tenure itself, so that nested calls find it without asking the system.
 type ownerContext struct {
 	context.Context
-	owner  *Owner        // nil under a lock with a shared owner only
+	owner  *Owner        // may be nil
 	tenure *tenure       // nil where WithOwner made it
 	outer  *ownerContext // the next one further out
+	over   atomic.Bool   // the hold that it was made for has ended
 }
 
 type ownerKey struct{}
@@ -74,24 +77,39 @@ func (c *ownerContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
+// String is for those who print contexts.
+func (c *ownerContext) String() string {
+	name := ""
+	if c.owner != nil {
+		name = c.owner.name
+	}
+	return fmt.Sprintf("%v.WithOwner(%s)", c.Context, name)
+}
+
 func ownerContextOf(ctx context.Context) *ownerContext {
 	c, _ := ctx.Value(ownerKey{}).(*ownerContext)
 	return c
 }
 
-// tenureOf returns the tenure through l that ctx stands in, if there is one
-// whose owner is still the one of ctx.
-func tenureOf(ctx context.Context, l *core) *tenure {
-	c := ownerContextOf(ctx)
-	if c == nil {
-		return nil
-	}
-	for owner := c.owner; c != nil; c = c.outer {
-		if t := c.tenure; t != nil && t.lock == l {
-			if t.owner == everyone || t.owner == owner && owner.matches() {
-				return t
+// inside returns the innermost tenure that c stands in and that is the one
+// looked for. A hold that goes on counts even if its owner has ended meanwhile:
+// whoever runs under it must not wait for it. But from the inside of a
+// [WithOwner] only the tenures of that owner are seen.
+func (c *ownerContext) inside(is func(*tenure) bool) *tenure {
+	var other *ownerContext // that WithOwner made
+	for ; c != nil; c = c.outer {
+		t := c.tenure
+		if t == nil {
+			if other == nil {
+				other = c
 			}
-			return nil
+			continue
+		}
+		if other != nil && t.owner != other.owner && t.owner != everyone {
+			continue
+		}
+		if !c.over.Load() && is(t) {
+			return t
 		}
 	}
 	return nil

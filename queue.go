@@ -12,7 +12,7 @@ import (
 // the only state of the package that outlives a call, and what keeps a hold
 // that nobody refers to.
 var table = struct {
-	sync.Mutex // guards queues, and refs in each of them; taken under no other lock but waitsFor
+	sync.Mutex // guards queues, and refs in each of them; under it no other lock is taken
 	queues     map[string]*queue
 }{queues: map[string]*queue{}}
 
@@ -28,17 +28,27 @@ type queue struct {
 	shared  bool       // how it has it
 	loss    *loss
 	tenures []*tenure // those who share it
-	debts   []Grant   // whose release failed, with nobody left to repeat it
+	debts   []debt
 	waiters []*waiter
 	talker  *waiter // the waiter that asks the backend; nil while there is none
 	refused bool    // it was told that somebody else has the lock, and waits
-	behind  any     // what it waits for, by another name of the same lock; see Identifier
+	behind  any     // what is locked then, by whatever name; see IdentifyingBackend
+}
+
+// A debt is a grant whose release failed when nobody was left to repeat it.
+// Whoever has the turn next does so.
+type debt struct {
+	grant Grant
+	lock  *core
 }
 
 // A waiter is an acquisition under way.
 type waiter struct {
+	queue     *queue
 	lock      *core
 	owner     *Owner
+	context   *ownerContext // that it was called with
+	scoped    bool          // for a Do
 	shared    bool
 	try       bool // takes a refusal for an answer
 	unlimited bool // waits for as long as it takes
@@ -58,7 +68,7 @@ const (
 type verdict struct {
 	outcome outcome
 	tenure  *tenure
-	nested  bool // has a hold more of a tenure that went on
+	nested  bool // it has one more hold of a tenure that went on
 	err     error
 }
 
@@ -111,6 +121,7 @@ func (q *queue) drop() {
 func (q *queue) push(w *waiter) verdict {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	w.queue = q
 	q.waiters = append(q.waiters, w)
 	q.advance()
 	if w.verdict.outcome == pending {
@@ -161,9 +172,6 @@ func (q *queue) settle(w *waiter, v verdict) {
 // advance gives every waiter the verdict that it can be given. It is called
 // under q.mu after every change.
 func (q *queue) advance() {
-	if q.grant != nil && q.ending() {
-		return // in a moment it is known whether that succeeds
-	}
 	if q.grant == nil {
 		if q.talker == nil && len(q.waiters) > 0 {
 			q.talker = q.waiters[0]
@@ -176,25 +184,38 @@ func (q *queue) advance() {
 	}
 	for i := 0; i < len(q.waiters); {
 		w := q.waiters[i]
-		t := q.tenureOf(w.owner)
+		t := q.tenureOf(w)
 		if t == nil {
 			i++
 			continue
 		}
-		q.settle(w, t.nest(w)) // wherever it stands: its owner may be waiting for it
+		v := t.nest(w) // wherever w stands: its owner may be waiting for it
+		if v.outcome == pending {
+			return // t is being given back, after which this is called again
+		}
+		q.settle(w, v)
 	}
-	for len(q.waiters) > 0 && q.shared && q.waiters[0].shared {
-		// In turn: behind somebody who wants it exclusively, readers wait too.
+	if q.ending() {
+		return // in a moment it is known whether that succeeds
+	}
+	// In turn: behind somebody who wants it exclusively, readers wait too.
+	for len(q.waiters) > 0 && q.shared && q.loss.err() == nil {
 		w := q.waiters[0]
-		q.settle(w, verdict{outcome: entered, tenure: q.begin(w)})
+		switch {
+		case w.shared:
+			q.settle(w, verdict{outcome: entered, tenure: q.begin(w)})
+			continue
+		case w.try:
+			q.settle(w, verdict{outcome: refused, err: ErrLocked})
+			continue
+		}
+		break
 	}
 	q.refuseTries()
 }
 
 // ending reports whether all who have the lock are about to give it back.
-func (q *queue) ending() bool {
-	return !slices.ContainsFunc(q.tenures, func(t *tenure) bool { return t.depth.Load() > 0 })
-}
+func (q *queue) ending() bool { return !slices.ContainsFunc(q.tenures, (*tenure).goesOn) }
 
 func (q *queue) refuseTries() {
 	for i := 0; i < len(q.waiters); {
@@ -207,39 +228,52 @@ func (q *queue) refuseTries() {
 	}
 }
 
-// nest adds a hold for w, whose owner t is.
+// nest adds a hold of t for w, unless t is being given back.
 func (t *tenure) nest(w *waiter) verdict {
-	switch {
-	case w.lock.set.noNesting:
-		return verdict{outcome: refused, err: ErrLocked}
-	case t.shared && !w.shared:
-		return verdict{outcome: refused, err: ErrUpgrade}
-	case t.loss != nil && t.loss.hasHappened():
-		return verdict{outcome: refused, err: ErrLost}
-	case !t.enter():
-		return verdict{outcome: refused, err: ErrLocked} // ending; advance has seen to it that others go on
+	if err := t.permits(w.lock, w.shared); err != nil {
+		return verdict{outcome: refused, err: err}
+	}
+	if !t.enter() {
+		return verdict{outcome: pending}
 	}
 	return verdict{outcome: entered, tenure: t, nested: true}
 }
 
-// tenureOf is ownTenure, under q.mu.
-func (q *queue) tenureOf(o *Owner) *tenure {
-	if !o.matches() {
+// permits reports why its owner may not nest in t.
+func (t *tenure) permits(l *core, shared bool) error {
+	switch {
+	case l.set.noNesting:
+		return ErrLocked
+	case t.shared && !shared:
+		return ErrUpgrade
+	}
+	return t.loss.err()
+}
+
+// tenureOf returns the tenure that w nests in: the one that it was called under,
+// or that of its owner.
+func (q *queue) tenureOf(w *waiter) *tenure {
+	t := q.ownTenure(w.context, w.owner)
+	if t == nil || !t.goesOn() {
 		return nil
 	}
-	for _, t := range q.tenures {
-		if t.owner == o && t.depth.Load() > 0 {
-			return t
+	return t
+}
+
+// ownTenure returns the tenure that c stands in, or that of o, even if it is
+// being given back.
+func (q *queue) ownTenure(c *ownerContext, o *Owner) *tenure {
+	if t := c.inside(func(t *tenure) bool { return t.queue == q && t.depth.Load() != 0 }); t != nil {
+		return t
+	}
+	if o.matches() {
+		for _, t := range q.tenures {
+			if t.owner == o {
+				return t
+			}
 		}
 	}
 	return nil
-}
-
-// ownTenure returns the tenure of o, if one goes on.
-func (q *queue) ownTenure(o *Owner) *tenure {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.tenureOf(o)
 }
 
 func (q *queue) allTenures() []*tenure {
@@ -250,15 +284,18 @@ func (q *queue) allTenures() []*tenure {
 
 // begin makes a tenure for w of the grant at hand.
 func (q *queue) begin(w *waiter) *tenure {
-	t := &tenure{queue: q, lock: w.lock, owner: w.owner, shared: q.shared, since: time.Now(), loss: q.loss}
+	t := &tenure{
+		queue: q, lock: w.lock, owner: w.owner, scoped: w.scoped,
+		shared: q.shared, since: time.Now(), loss: q.loss,
+	}
 	t.depth.Store(1)
 	q.tenures = append(q.tenures, t)
 	t.owner.tenureBegins()
 	return t
 }
 
-// refuse notes that the backend has told w, whose turn it is, that somebody
-// else has the lock, and that w goes on waiting for it.
+// refuse notes that the backend has told the waiter that has the turn that
+// somebody else has the lock, and that it goes on waiting.
 func (q *queue) refuse() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -266,16 +303,8 @@ func (q *queue) refuse() {
 	q.advance()
 }
 
-// take makes w, whose turn it is, the first to have the grant.
-func (q *queue) take(w *waiter, g Grant) *tenure {
-	var l *loss
-	if losable, ok := g.(Losable); ok {
-		l = newLoss()
-		losable.OnLoss(func() {
-			w.lock.log(context.Background(), "lost")
-			l.happen()
-		})
-	}
+// take makes w, which has the turn, the first to have the grant.
+func (q *queue) take(w *waiter, g Grant, l *loss) *tenure {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.grant, q.shared, q.loss = g, w.shared, l
@@ -285,10 +314,10 @@ func (q *queue) take(w *waiter, g Grant) *tenure {
 	return t
 }
 
-// giveBack ends t, whose last hold has been left, and with the last tenure
-// releases the grant. Where that fails, t goes on, or the queue without it,
+// giveBack ends t, whose holds are being left, and with the last tenure releases
+// the grant. Where that fails, the holds go on, or the queue does without them,
 // as the resort says. It reports whether t has ended.
-func (q *queue) giveBack(t *tenure, last resort) (ended bool, err error) {
+func (q *queue) giveBack(t *tenure, last resort) (over bool, err error) {
 	q.mu.Lock()
 	if len(q.tenures) > 1 {
 		q.end(t)
@@ -296,99 +325,143 @@ func (q *queue) giveBack(t *tenure, last resort) (ended bool, err error) {
 		q.mu.Unlock()
 		q.drop()
 		t.lock.log(context.Background(), "released")
-		return true, nil
+		return true, t.loss.err()
 	}
 	g := q.grant
 	q.mu.Unlock()
 
-	// Nobody else comes this far: t is the only tenure, and has no hold.
+	// Nobody else comes this far: t is the only tenure, and does not go on.
+	returned := false
+	defer func() {
+		if !returned { // it panics, or ends the goroutine
+			q.finish(t, &debt{g, t.lock})
+		}
+	}()
 	err = g.Release(context.Background())
-	var debt Grant
-	switch {
-	case isOver(err):
-	case last == retry:
-		t.depth.Store(1)
+	returned = true
+	if !isOver(err) && last == retry && t.resume() {
 		q.mu.Lock()
 		q.advance()
 		q.mu.Unlock()
+		q.breakCycles() // some may have begun while t did not count
 		return false, err
-	default:
-		if a, ok := g.(Abandoner); ok {
+	}
+	var owed *debt
+	if !isOver(err) {
+		if a, ok := g.(AbandonableGrant); ok {
 			err = errors.Join(err, a.Abandon())
 		} else {
-			debt = g
+			owed = &debt{g, t.lock}
 		}
 	}
-	if t.loss != nil && t.loss.hasHappened() && !errors.Is(err, ErrLost) {
-		err = errors.Join(ErrLost, err)
+	if lost := t.loss.err(); lost != nil && !errors.Is(err, ErrLost) {
+		err = errors.Join(lost, err)
 	}
-	q.mu.Lock()
-	q.end(t)
-	q.grant, q.loss = nil, nil
-	if debt != nil {
-		q.debts = append(q.debts, debt)
-	}
-	q.advance()
-	q.mu.Unlock()
-	if debt == nil {
-		q.drop()
-	}
+	q.finish(t, owed)
 	t.lock.log(context.Background(), "released")
 	return true, err
 }
 
-// isOver reports whether a grant whose Release returned err is gone.
-func isOver(err error) bool {
-	return err == nil || errors.Is(err, ErrLost) || errors.As(err, new(*released))
+// finish ends the last tenure. If its grant has not been given back, it is
+// owed.
+func (q *queue) finish(t *tenure, owed *debt) {
+	q.mu.Lock()
+	q.end(t)
+	q.grant, q.loss = nil, nil
+	if owed != nil {
+		q.debts = append(q.debts, *owed)
+	}
+	q.advance()
+	q.mu.Unlock()
+	if owed == nil {
+		q.drop()
+	}
+	t.loss.end()
+}
+
+// owe notes that a grant could not be given back, and keeps the queue for it.
+func (q *queue) owe(g Grant, l *core) {
+	table.Lock()
+	q.refs++
+	table.Unlock()
+	q.mu.Lock()
+	q.debts = append(q.debts, debt{g, l})
+	q.mu.Unlock()
 }
 
 func (q *queue) end(t *tenure) {
+	t.depth.Store(0)
 	if i := slices.Index(q.tenures, t); i >= 0 {
 		q.tenures = slices.Delete(q.tenures, i, i+1)
 	}
 	t.owner.tenureEnds()
 }
 
-// settleDebts tries once more what nobody is left to try. It is called by
-// whoever has the turn, or has no business with the lock.
+// isOver reports whether a grant whose Release returned err is gone.
+func isOver(err error) bool {
+	return err == nil || errors.Is(err, ErrLost) || errors.Is(err, ErrNotHeld) || errors.As(err, new(*released))
+}
+
+// settleDebts repeats releases that failed. It is called by whoever has the
+// turn.
 func (q *queue) settleDebts() error {
 	q.mu.Lock()
-	debts := q.debts
-	q.debts = nil
+	n := len(q.debts)
 	q.mu.Unlock()
 	var errs []error
-	for _, g := range debts {
-		err := g.Release(context.Background())
-		if !isOver(err) {
-			errs = append(errs, err)
-			q.mu.Lock()
-			q.debts = append(q.debts, g)
-			q.mu.Unlock()
-			continue
-		}
-		q.drop()
+	for range n {
+		errs = append(errs, q.settleDebt())
 	}
 	return errors.Join(errs...)
 }
 
-// grantOf returns the grant that t has, nil if t has ended.
+func (q *queue) settleDebt() error {
+	q.mu.Lock()
+	d := q.debts[0]
+	q.debts = slices.Delete(q.debts, 0, 1)
+	q.mu.Unlock()
+
+	paid := false
+	defer func() { // also if it panics
+		if paid {
+			q.drop()
+			return
+		}
+		q.mu.Lock()
+		q.debts = append(q.debts, d)
+		q.mu.Unlock()
+	}()
+	err := d.grant.Release(context.Background())
+	if paid = isOver(err); paid {
+		return nil
+	}
+	return d.lock.fail("release", err)
+}
+
+// settled waits until no attempt or release is under way, and if nobody has or
+// awaits the lock then, has debts settled.
+func (q *queue) settled() error {
+	w := &waiter{owner: &Owner{}, try: true}
+	defer q.leave(w)
+	v := q.push(w)
+	if v.outcome == pending {
+		<-w.ready
+		v = q.verdictOf(w)
+	}
+	if v.outcome != turn {
+		return nil
+	}
+	return q.settleDebts()
+}
+
+// grantOf returns the grant that t has, nil if t does not go on.
 func (q *queue) grantOf(t *tenure) Grant {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if slices.Contains(q.tenures, t) {
-		return q.grant
+	if !t.goesOn() {
+		return nil
 	}
-	return nil
-}
-
-// holders describes all in this process who have the lock.
-func (q *queue) holders() (all []Holder, shared bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, t := range q.tenures {
-		all = append(all, t.holder())
-	}
-	return all, q.shared
+	return q.grant
 }
 
 // position counts who of this process comes before w.

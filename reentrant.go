@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/gofilelock/filelock/internal/procid"
 )
@@ -24,8 +26,8 @@ func NewLock(b Backend, opts ...Option) *Lock {
 		o.applyLock(&set)
 	}
 	l := &Lock{core{backend: b, set: set, misuse: set.check()}}
-	if p, ok := b.(interface{ Path() string }); ok {
-		l.path = p.Path()
+	if n, ok := b.(NamedBackend); ok {
+		l.path = n.Path()
 	}
 	return l
 }
@@ -55,17 +57,18 @@ func (l *core) Path() string { return l.path }
 //
 // All errors are [*LockError]. One that matches [ErrLocked] says that somebody
 // else has the lock: after a wait it matches [ErrTimeout] too, unless the
-// caller wanted one attempt only. If ctx ends, the error matches the context's.
-// [ErrDeadlock] says that the owner has the lock by another name of the file,
-// or that it and other owners of this process wait for each other without a
-// limit. After any error nothing is held, and nothing is left behind.
+// caller wanted one attempt only. If ctx ends, the error matches the context's
+// and its cause. [ErrDeadlock] says that the owner has the lock by another name
+// of the file, or that it and other owners of this process wait for each other
+// without a limit. After any error nothing is held, and nothing is left behind.
 func (l *core) Acquire(ctx context.Context, opts ...AcquireOption) (*Hold, error) {
 	return l.hold(ctx, l.settings(opts))
 }
 
 // TryAcquire is Acquire with one attempt, whatever the options: it fails with
 // an error that matches [ErrLocked] if somebody else has the lock, or is ahead
-// in the queue of this process.
+// in the queue of this process. It waits for no more than the end of an attempt
+// or a release that another goroutine has begun.
 func (l *core) TryAcquire(ctx context.Context, opts ...AcquireOption) (*Hold, error) {
 	set := l.settings(opts)
 	set.nonBlocking = true
@@ -74,15 +77,28 @@ func (l *core) TryAcquire(ctx context.Context, opts ...AcquireOption) (*Hold, er
 
 func (l *core) hold(ctx context.Context, set acquireSettings) (*Hold, error) {
 	owner, carried := l.ownerOf(ctx)
-	if carried == nil && owner == nil {
-		owner = &Owner{brief: true}
-		carried = owner
-	}
-	t, err := l.acquire(ctx, owner, set)
-	if err != nil {
-		return nil, err
+	t := l.nest(ctx, set.shared)
+	if t == nil {
+		if owner == nil {
+			owner = &Owner{brief: true}
+			carried = owner
+		}
+		var err error
+		if t, err = l.acquire(ctx, owner, set, false); err != nil {
+			return nil, err
+		}
 	}
 	return &Hold{tenure: t, ctx: newHoldContext(ctx, carried, t)}, nil
+}
+
+// nest adds a hold to the tenure through l that ctx stands in, if there is one
+// that permits it. It does what an acquisition would, and asks nobody.
+func (l *core) nest(ctx context.Context, shared bool) *tenure {
+	t := ownerContextOf(ctx).inside(func(t *tenure) bool { return t.lock == l && t.goesOn() })
+	if t == nil || ctx.Err() != nil || t.permits(l, shared) != nil || !t.enter() {
+		return nil
+	}
+	return t
 }
 
 // ownerOf returns whose an acquisition with ctx is, and which owner ctx
@@ -106,45 +122,35 @@ func (l *core) settings(opts []AcquireOption) acquireSettings {
 	return set
 }
 
-// Held reports whether anybody in this process has the lock.
-func (l *core) Held() bool {
-	q := l.existingQueue(context.Background())
-	if q == nil {
-		return false
-	}
-	defer q.drop()
-	all, _ := q.holders()
-	return len(all) > 0
+// Held reports whether anybody in this process has the lock. It does not, if
+// the lock's directory is no longer where its path says.
+func (l *core) Held() (held bool) {
+	l.onQueue(context.Background(), func(q *queue) { held = len(q.tenures) > 0 })
+	return held
 }
 
 // Depth returns how many holds the owner that ctx carries has of the lock; the
 // shared owner, if that is whose the lock is.
 func (l *core) Depth(ctx context.Context) int {
-	owner, _ := l.ownerOf(ctx)
-	if owner == nil {
+	t, _ := l.ownTenure(ctx)
+	if t == nil {
 		return 0
 	}
-	q := l.existingQueue(ctx)
-	if q == nil {
-		return 0
-	}
-	defer q.drop()
-	if t := q.ownTenure(owner); t != nil {
-		return int(t.depth.Load())
-	}
-	return 0
+	return int(max(0, t.depth.Load()))
 }
 
 // ForceRelease ends all holds that the owner of ctx has of the lock, whose own
 // Release fails with [ErrNotHeld] from then on. It fails with [ErrNotOwner] if
-// somebody else has the lock, and with [ErrNotHeld] if nobody has.
+// somebody else has the lock, and with [ErrNotHeld] if nobody has. If the lock
+// cannot be given back, those holds go on that have not been released
+// meanwhile.
 func (l *core) ForceRelease(ctx context.Context) error {
-	owner, _ := l.ownerOf(ctx)
-	if q := l.existingQueue(ctx); q != nil {
-		defer q.drop()
-		if t := q.ownTenure(owner); t != nil {
-			return l.fail("release", t.leaveAll())
-		}
+	t, err := l.ownTenure(ctx)
+	if t != nil {
+		return l.fail("release", t.leaveAll())
+	}
+	if err != nil {
+		return l.fail("release", err)
 	}
 	e := &LockError{Op: "release", Path: l.path, Err: ErrNotHeld}
 	if h, ok := l.holder(ctx); ok {
@@ -154,12 +160,30 @@ func (l *core) ForceRelease(ctx context.Context) error {
 	return e
 }
 
-func (l *core) existingQueue(ctx context.Context) *queue {
-	key, err := l.backend.Key(ctx)
-	if err != nil {
-		return nil
+// ownTenure returns the tenure that ctx stands in, or that of its owner.
+func (l *core) ownTenure(ctx context.Context) (t *tenure, err error) {
+	c := ownerContextOf(ctx)
+	if t = c.inside(func(t *tenure) bool { return t.lock == l && t.depth.Load() != 0 }); t != nil {
+		return t, nil
 	}
-	return existingQueue(key)
+	owner, _ := l.ownerOf(ctx)
+	err = l.onQueue(ctx, func(q *queue) { t = q.ownTenure(c, owner) })
+	return t, err
+}
+
+// onQueue calls do with the lock's queue, under its mutex, if there is one.
+func (l *core) onQueue(ctx context.Context, do func(*queue)) error {
+	key, err := l.backend.Key(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	if q := existingQueue(key); q != nil {
+		defer q.drop()
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		do(q)
+	}
+	return nil
 }
 
 // Inspect tells who holds the lock, in this process or another, and disturbs
@@ -175,27 +199,24 @@ func (l *core) Inspect(ctx context.Context) (State, error) {
 		return State{}, l.fail("inspect", l.misuse)
 	}
 	s, err := l.backend.Inspect(ctx)
-	q := l.existingQueue(ctx)
-	if q == nil {
-		return s, l.fail("inspect", err)
-	}
-	defer q.drop()
-	own, shared := q.holders()
-	if len(own) == 0 {
+	own := l.ownHolders(ctx)
+	if len(own) == 0 || err != nil && !errors.Is(err, ErrUnsupported) {
 		return s, l.fail("inspect", err)
 	}
 	// Of itself this process knows more than the system does.
-	if err != nil && !errors.Is(err, ErrUnsupported) {
-		return s, l.fail("inspect", err)
+	others := slices.DeleteFunc(s.Holders, Holder.isThisProcess)
+	s.Held, s.Shared, s.Holders = true, own[0].shared, nil
+	for _, t := range own {
+		s.Holders = append(s.Holders, t.holder())
 	}
-	others := s.Holders
-	s.Held, s.Shared, s.Holders = true, shared, own
-	for _, h := range others {
-		if !h.self {
-			s.Holders = append(s.Holders, h)
-		}
-	}
+	s.Holders = append(s.Holders, others...)
 	return s, nil
+}
+
+// ownHolders returns the tenures of this process.
+func (l *core) ownHolders(ctx context.Context) (all []*tenure) {
+	l.onQueue(ctx, func(q *queue) { all = slices.Clone(q.tenures) })
+	return all
 }
 
 // Break ends the hold that s was inspected of, whoever's it is, so that others
@@ -217,7 +238,9 @@ func (l *core) Break(ctx context.Context, s State) error {
 }
 
 // ReleaseAll ends all holds of this process, of all locks, for a handler that
-// is about to call os.Exit: markers of soft locks would be left behind.
+// is about to call os.Exit: markers of soft locks would be left behind. It also
+// waits for releases that others have begun. Goroutines that wait for a lock get
+// it then, so end them before, by their contexts.
 func ReleaseAll() error {
 	var errs []error
 	for _, q := range allQueues() {
@@ -226,20 +249,22 @@ func ReleaseAll() error {
 				errs = append(errs, t.lock.fail("release", err))
 			}
 		}
-		errs = append(errs, q.settleDebts())
+		errs = append(errs, q.settled())
 		q.drop()
 	}
 	return errors.Join(errs...)
 }
 
-// holder finds out who has the lock.
+// lookupTime limits how long it may take to find out who has a lock.
+const lookupTime = 2 * time.Second
+
+// holder finds out who has the lock, even if ctx has ended.
 func (l *core) holder(ctx context.Context) (Holder, bool) {
-	if q := l.existingQueue(ctx); q != nil {
-		defer q.drop()
-		if all, _ := q.holders(); len(all) > 0 {
-			return all[0], true
-		}
+	if own := l.ownHolders(ctx); len(own) > 0 {
+		return own[0].holder(), true
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTime)
+	defer cancel()
 	s, _ := l.backend.Inspect(ctx)
 	if len(s.Holders) == 0 {
 		return Holder{}, false
@@ -247,11 +272,22 @@ func (l *core) holder(ctx context.Context) (Holder, bool) {
 	return s.Holders[0], true
 }
 
+// holder describes t to others.
+func (t *tenure) holder() Holder {
+	h := thisProcess()
+	h.Owner, h.Since = t.owner.name, t.since
+	return h
+}
+
 // thisProcess describes this process to others.
 func thisProcess() Holder {
 	h := Holder{PID: os.Getpid(), Host: hostname(), self: true}
 	h.Command, h.Started = procid.Describe(h.PID)
 	return h
+}
+
+func (h Holder) isThisProcess() bool {
+	return h.self || h.PID == os.Getpid() && (h.Host == "" || h.Host == hostname())
 }
 
 // fail makes the error that callers see; nil stays nil.

@@ -47,8 +47,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := untilSignal()
 	hold, err := open(path, *soft).Acquire(ctx, opts...)
 	if ended := stop(); ended != nil {
-		if err == nil {
+		if err == nil { // it came with the lock
 			err = hold.Release()
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Fprintf(stderr, "filelock: %v\n", err)
 		}
 		return exitSignalled + numberOf(ended)
 	}

@@ -388,16 +388,6 @@ func endedContext(t *testing.T, k Kind, path string) {
 	wantFree(t, l)
 }
 
-// eventually waits for what another goroutine is about to do.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(within); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("it did not happen: %s", what)
-		}
-	}
-}
-
 func fifo(t *testing.T, k Kind, path string) {
 	ctx := bounded(t)
 	h := acquire(t, ctx, k.New(path))
@@ -406,7 +396,7 @@ func fifo(t *testing.T, k Kind, path string) {
 	var wg sync.WaitGroup
 	for i := range 10 {
 		joined := make(chan struct{})
-		l := k.New(path, filelock.WithLogger(signalWaiting(joined)))
+		l := k.New(path, filelock.WithLogger(WhenWaiting(joined)))
 		wg.Go(func() {
 			err := l.Do(ctx, func(context.Context) error {
 				mu.Lock()
@@ -532,7 +522,7 @@ func ownerAheadOfStrangers(t *testing.T, k Kind, path string) {
 	both.Add(2)
 	queue := func(ctx context.Context, fn func()) {
 		joined := make(chan struct{})
-		l := k.New(path, filelock.WithLogger(signalWaiting(joined)))
+		l := k.New(path, filelock.WithLogger(WhenWaiting(joined)))
 		wg.Go(func() {
 			if err := l.Do(ctx, func(context.Context) error { fn(); return nil }); err != nil {
 				t.Error(err)
@@ -698,7 +688,7 @@ func writerNotOvertaken(t *testing.T, k Kind, path string) {
 	joined := make(chan struct{})
 	written := make(chan error, 1)
 	go func() {
-		written <- k.New(path, filelock.WithLogger(signalWaiting(joined))).Do(ctx, func(context.Context) error { return nil })
+		written <- k.New(path, filelock.WithLogger(WhenWaiting(joined))).Do(ctx, func(context.Context) error { return nil })
 	}()
 	<-joined
 	wantLocked(t, k.New(path), filelock.Shared())                                   // a new reader is not let past the writer
@@ -877,7 +867,7 @@ func killedHolder(t *testing.T, k Kind, path string) {
 	p := k.Elsewhere(t, path)
 	got := make(chan *filelock.Hold)
 	joined := make(chan struct{})
-	l := k.New(path, filelock.WithLogger(signalWaiting(joined)))
+	l := k.New(path, filelock.WithLogger(WhenWaiting(joined)))
 	go func() {
 		h, err := l.Acquire(bounded(t))
 		if err != nil {
@@ -894,7 +884,7 @@ func releaseElsewhere(t *testing.T, k Kind, path string) {
 	p := k.Elsewhere(t, path)
 	got := make(chan *filelock.Hold)
 	joined := make(chan struct{})
-	l := k.New(path, filelock.WithLogger(signalWaiting(joined)))
+	l := k.New(path, filelock.WithLogger(WhenWaiting(joined)))
 	go func() {
 		h, err := l.Acquire(bounded(t))
 		if err != nil {

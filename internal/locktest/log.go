@@ -5,9 +5,9 @@ import (
 	"log/slog"
 )
 
-// signalWaiting returns a logger that closes c when a lock logs that it waits:
+// WhenWaiting returns a logger that closes c when a lock logs that it waits:
 // then it has its place in the queue.
-func signalWaiting(c chan<- struct{}) *slog.Logger { return slog.New(waitingHandler{c}) }
+func WhenWaiting(c chan<- struct{}) *slog.Logger { return slog.New(waitingHandler{c}) }
 
 type waitingHandler struct{ c chan<- struct{} }
 

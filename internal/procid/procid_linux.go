@@ -64,7 +64,7 @@ func readStat(pid int) (s stat, ok bool) {
 // name, in parentheses, may hold anything.
 func parseStat(data []byte) (s stat, ok bool) {
 	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
-	const state, threads, start = 3 - 3, 20 - 3, 22 - 3
+	const state, threads, start = 0, 17, 19 // fields 3, 20 and 22
 	if len(fields) <= start || len(fields[state]) != 1 {
 		return s, false
 	}
