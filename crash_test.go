@@ -23,10 +23,10 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/locktest"
+	"github.com/gofilelock/filelock/internal/mark"
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/record"
 	"github.com/gofilelock/filelock/internal/testproc"
-	"github.com/gofilelock/filelock/internal/unlink"
 )
 
 // rounds returns how often to do something, which an environment variable can
@@ -312,11 +312,11 @@ func breaking(args []string) error {
 		return err
 	}
 	var breaks int
-	remove := unlink.Break
+	remove := mark.Break
 	if len(args) > 2 {
 		remove = breakByRename
 	}
-	l := filelock.NewSoftBreaking(s.lock(), func(path string, e unlink.Evidence) (bool, error) {
+	l := filelock.NewSoftBreaking(s.lock(), func(path string, e mark.Evidence) (bool, error) {
 		removed, err := remove(path, e)
 		if removed {
 			breaks++
@@ -364,17 +364,17 @@ func (s scene) plant(stale []byte) error {
 
 // breakByRename renames a marker away and looks at it then: whoever's it is has
 // lost it by that time.
-func breakByRename(path string, e unlink.Evidence) (bool, error) {
+func breakByRename(path string, e mark.Evidence) (bool, error) {
 	aside := fmt.Sprintf("%s.break.%d", path, os.Getpid())
 	if err := os.Rename(path, aside); err != nil {
-		return false, unlink.ErrChanged
+		return false, mark.ErrChanged
 	}
-	now, err := unlink.Inspect(aside, record.MaxMarker)
+	now, err := mark.Inspect(aside, record.MaxMarker)
 	if err != nil {
 		return false, err
 	}
 	if string(now.Content) != string(e.Content) || now.Info != e.Info {
-		return false, unlink.ErrChanged
+		return false, mark.ErrChanged
 	}
 	return true, os.Remove(aside)
 }

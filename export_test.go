@@ -1,9 +1,9 @@
 package filelock
 
-import "github.com/gofilelock/filelock/internal/unlink"
+import "github.com/gofilelock/filelock/internal/mark"
 
 // NewSoftBreaking is NewSoft with another way to break stale markers.
-func NewSoftBreaking(path string, breaks func(string, unlink.Evidence) (bool, error), opts ...FileOption) *SoftFileLock {
+func NewSoftBreaking(path string, breaks func(string, mark.Evidence) (bool, error), opts ...FileOption) *SoftFileLock {
 	return &SoftFileLock{(&softBackend{path: path, breaks: breaks}).core(opts)}
 }
 

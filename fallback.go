@@ -4,6 +4,7 @@ package filelock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -32,8 +33,11 @@ func (b *fileBackend) attempt(r Request) (Grant, error) {
 		try = f.TryRLock
 	}
 	ok, err := try()
-	if err != nil {
+	if errors.Is(err, errors.ErrUnsupported) {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if !ok {
 		return nil, ErrLocked

@@ -50,6 +50,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/gofilelock/filelock/internal/address"
 	"github.com/gofilelock/filelock/internal/holders"
@@ -98,6 +99,7 @@ func NewFile(f *os.File, opts ...FileOption) *FileLock {
 	b := &fileBackend{file: f}
 	if f != nil {
 		b.path = f.Name()
+		b.opened, b.errOpened = sys.InfoOf(f)
 	}
 	return &FileLock{b.core(opts)}
 }
@@ -106,9 +108,12 @@ func NewFile(f *os.File, opts ...FileOption) *FileLock {
 // verified and unlocked stands in unix.go and windows.go.
 type fileBackend struct {
 	path    string
-	file    *os.File // the caller's; nil if there is only the path
 	set     fileSettings
 	content *record.Template
+
+	file      *os.File // the caller's; nil if there is only the path
+	opened    sys.Info // of file, which may be closed later
+	errOpened error
 }
 
 func (b *fileBackend) core(opts []FileOption) core {
@@ -122,10 +127,29 @@ func (b *fileBackend) core(opts []FileOption) core {
 	case misuse != nil:
 	case b.file != nil && (b.set.remove || b.set.mode != nil || b.set.parents != nil):
 		misuse = invalid("WithRemove, WithMode and WithParents are of no use for a file that is open already")
-	case b.file == nil && b.path == "":
-		misuse = invalid("the lock has no file")
+	case b.file == nil:
+		misuse = checkPath(b.path)
+	case b.content != nil && appends(b.file):
+		misuse = invalid("WithContent cannot replace the content of a file that is open for appending")
 	}
 	return core{backend: b, path: b.path, set: b.set.lockSettings, misuse: misuse}
+}
+
+// checkPath reports a path that the system would not take.
+func checkPath(path string) error {
+	switch {
+	case path == "": // or NewFile(nil)
+		return invalid("the lock has no file")
+	case strings.ContainsRune(path, 0):
+		return invalid("the path %q holds a NUL byte", path)
+	}
+	return nil
+}
+
+// appends reports whether whatever is written to f goes to its end.
+func appends(f *os.File) bool {
+	_, err := f.WriteAt(nil, 0) // which package os refuses then
+	return err != nil && !errors.Is(err, os.ErrClosed)
 }
 
 // kind returns what the lock is made of. Kinds do not exclude each other.
@@ -162,11 +186,16 @@ func makeParents(path string, perm *fs.FileMode) error {
 }
 
 func (b *fileBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
+	return poll(ctx, r, func() (Grant, error) { return b.attempt(r) })
+}
+
+// poll makes one attempt or, if r permits, as many as it takes.
+func poll(ctx context.Context, r Request, attempt func() (Grant, error)) (Grant, error) {
 	if r.NoWait {
-		return b.attempt(r)
+		return attempt()
 	}
 	return wait.Poll(ctx, r.PollInterval, func() (Grant, bool, error) {
-		g, err := b.attempt(r)
+		g, err := attempt()
 		if errors.Is(err, ErrLocked) {
 			return nil, false, nil
 		}
@@ -189,7 +218,7 @@ func (b *fileBackend) Identify(context.Context) (any, error) {
 // stat describes the file, and does not open it.
 func (b *fileBackend) stat() (sys.Info, error) {
 	if b.file != nil {
-		return sys.InfoOf(b.file)
+		return b.opened, b.errOpened
 	}
 	return sys.Lstat(b.path)
 }
@@ -243,22 +272,6 @@ func local(pid int) Holder {
 // were faster. After that the lock counts as contended.
 const attempts = 100
 
-// create makes the file at path, with the permissions that are asked for. It
-// fails with [fs.ErrExist] where there is one.
-func create(path string, mode *fs.FileMode) (sys.File, error) {
-	if mode == nil {
-		return sys.Create(path, 0o666)
-	}
-	f, err := sys.Create(path, *mode)
-	if err != nil {
-		return f, err
-	}
-	if err := f.Chmod(*mode); err != nil {
-		return f, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
 func lockable(mode fs.FileMode) bool { return mode.IsRegular() || mode.IsDir() }
 
 // readContent returns whom the file's content names, which is a hint: anybody
@@ -279,7 +292,7 @@ func (b *fileBackend) readContent() (Holder, bool) {
 	}
 	fields, ok := b.content.Skip(sys.LockedBytes).Parse(string(text[:n]))
 	return Holder{
-		PID: fields.PID, Host: fields.Hostname, Command: procid.Printable(fields.Command),
+		PID: fields.PID, Host: procid.Printable(fields.Hostname), Command: procid.Printable(fields.Command),
 		Owner: procid.Printable(fields.Owner), Since: fields.Since,
 	}, ok
 }

@@ -44,31 +44,28 @@ func (b *fileBackend) attempt(r Request) (Grant, error) {
 	for range attempts {
 		g, err := b.take(path, r)
 		if !errors.Is(err, errMoved) {
-			return g.orNil(err)
+			return g, err
 		}
 	}
 	return nil, ErrLocked
 }
 
-// orNil keeps a nil *fileGrant from becoming a Grant that is not nil.
-func (g *fileGrant) orNil(err error) (Grant, error) {
-	if err != nil {
-		return nil, err
-	}
-	return g, nil
-}
-
 // take opens, locks and verifies the file at path.
-func (b *fileBackend) take(path string, r Request) (*fileGrant, error) {
+func (b *fileBackend) take(path string, r Request) (Grant, error) {
 	_, kind := b.kind()
 	g := &fileGrant{path: path, kind: kind, remove: b.set.remove}
-	if err := g.open(b.set.mode); err != nil {
+	err := g.open(b.set.mode)
+	if errors.Is(err, sys.ErrBusy) {
+		return nil, ErrLocked // not by a lock, but for as long as it takes
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := g.lock(r.Shared); err != nil {
 		return nil, g.abort(err)
 	}
 	info, err := g.verify()
+	g.remove = g.remove && !info.Mode.IsDir()
 	if err == nil {
 		err = b.write(g, info, r)
 	}

@@ -454,7 +454,7 @@ func TestLaw20OnlyContentionIsRetried(t *testing.T) {
 				return failure
 			}})
 			path := lockPath(t)
-			if op == fault.Open && k.Name == "soft" {
+			if op == fault.Open {
 				write(t, path, "")
 			}
 			_, err := k.New(path).Acquire(bg)

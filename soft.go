@@ -8,14 +8,16 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/gofilelock/filelock/internal/address"
+	"github.com/gofilelock/filelock/internal/mark"
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/record"
 	"github.com/gofilelock/filelock/internal/sys"
-	"github.com/gofilelock/filelock/internal/unlink"
+
 	"github.com/gofilelock/filelock/internal/wait"
 )
 
@@ -49,14 +51,14 @@ type SoftFileLock struct{ core }
 // are reported by the first acquisition. A relative path is resolved by each
 // acquisition of its own.
 func NewSoft(path string, opts ...FileOption) *SoftFileLock {
-	return &SoftFileLock{(&softBackend{path: path, breaks: unlink.Break}).core(opts)}
+	return &SoftFileLock{(&softBackend{path: path, breaks: mark.Break}).core(opts)}
 }
 
 // softBackend is the [Backend] of SoftFileLock.
 type softBackend struct {
 	path   string
 	set    fileSettings
-	breaks func(path string, e unlink.Evidence) (removed bool, err error)
+	breaks func(path string, e mark.Evidence) (removed bool, err error)
 }
 
 func (b *softBackend) core(opts []FileOption) core {
@@ -65,10 +67,13 @@ func (b *softBackend) core(opts []FileOption) core {
 		o.applyFile(&b.set)
 	}
 	_, misuse := b.set.check()
+	if misuse == nil {
+		misuse = checkPath(b.path)
+	}
 	switch {
 	case misuse != nil:
-	case b.path == "":
-		misuse = invalid("the lock has no path")
+	case b.set.mode != nil && *b.set.mode&0o600 != 0o600:
+		misuse = invalid("mode %v: the owner of a soft lock has to read and write its marker", *b.set.mode)
 	case b.set.content != nil || b.set.records:
 		misuse = invalid("a soft lock has a content of its own and no record locks")
 	}
@@ -84,16 +89,7 @@ func (b *softBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
 	if r.Shared {
 		return nil, fmt.Errorf("%w: a soft lock cannot be shared", ErrUnsupported)
 	}
-	if r.NoWait {
-		return b.attempt()
-	}
-	return wait.Poll(ctx, r.PollInterval, func() (Grant, bool, error) {
-		g, err := b.attempt()
-		if errors.Is(err, ErrLocked) {
-			return nil, false, nil
-		}
-		return g, true, err
-	})
+	return poll(ctx, r, b.attempt)
 }
 
 // attempt tries once to get the lock.
@@ -110,18 +106,18 @@ func (b *softBackend) attempt() (Grant, error) {
 			if errors.Is(err, fs.ErrExist) {
 				continue // somebody else was faster
 			}
-			return g.orNil(err)
+			return g, err
 		case err != nil:
 			return nil, err
 		case !seen.stale():
 			return nil, ErrLocked
 		}
 		switch err := b.clear(seen); {
-		case errors.Is(err, unlink.ErrChanged):
-		case errors.Is(err, unlink.ErrBusy), errors.Is(err, sys.ErrNoLocks):
+		case errors.Is(err, mark.ErrChanged):
+		case errors.Is(err, mark.ErrBusy), errors.Is(err, sys.ErrNoLocks):
 			return nil, ErrLocked // by somebody else who is clearing it; for ever
 		case err != nil:
-			return nil, err
+			return nil, fmt.Errorf("its holder is dead, but the marker cannot be removed: %w", err)
 		}
 	}
 	return nil, ErrLocked
@@ -130,7 +126,7 @@ func (b *softBackend) attempt() (Grant, error) {
 // A marker is what was seen at the path of a soft lock.
 type marker struct {
 	path     string
-	evidence unlink.Evidence
+	evidence mark.Evidence
 	record   record.Marker
 	unknown  error // why record says nothing
 }
@@ -139,12 +135,14 @@ type marker struct {
 // matches [fs.ErrNotExist] if there is none, and with [irregular] if what is
 // there is not a file.
 func inspectMarker(path string) (marker, error) {
-	e, err := unlink.Inspect(path, record.MaxMarker)
+	e, err := mark.Inspect(path, record.MaxMarker)
 	m := marker{path: path, evidence: e}
 	switch {
-	case err != nil && e.Info.Mode.IsRegular() && errors.Is(err, fs.ErrPermission):
+	case err != nil && e.Info.Mode.IsRegular() && (errors.Is(err, fs.ErrPermission) || errors.Is(err, sys.ErrBusy)):
 		m.unknown = errors.New("the marker may not be read")
 		return m, nil
+	case sys.IsGone(err) && e.Info != (sys.Info{}): // since it was looked at
+		return m, fs.ErrNotExist
 	case err != nil:
 		return m, err
 	case !e.Info.Mode.IsRegular():
@@ -173,47 +171,100 @@ func (b *softBackend) clear(m marker) error {
 // the beginning is used, since file systems have a limit.
 func claimPath(path string, nonce uint64) string {
 	_, base := address.Split(path)
-	return address.Beside(path, fmt.Sprintf("%.100s.%016x.claim", base, nonce))
+	const limit = 100
+	if len(base) > limit {
+		base = strings.ToValidUTF8(base[:limit], "") // not half of a rune
+	}
+	return address.Beside(path, fmt.Sprintf("%s.%016x.claim", base, nonce))
 }
 
 // publish makes the marker, all of it in one step, of a claim that nobody else
 // knows. It fails with [fs.ErrExist] if there is a marker already. Whenever it
 // fails it leaves nothing behind.
-func (b *softBackend) publish(path string) (*softGrant, error) {
+func (b *softBackend) publish(path string) (Grant, error) {
+	content, nonce, err := newRecord()
+	if err != nil {
+		return nil, err
+	}
+	claim := claimPath(path, nonce)
+	own, err := mark.Create(claim, b.set.mode, content)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%s is in the way", claim) // not ErrExist: that would be the marker
+	}
+	if err != nil {
+		return nil, err
+	}
+	errGive := give(own, claim, path)
+	errClaim := removeIfThere(claim)
+	if errGive == nil && errClaim == nil {
+		return &softGrant{path: path, own: own}, nil
+	}
+	err = errors.Join(errClaim, retract(own, path), own.Close())
+	switch {
+	case errClaim != nil:
+		removeIfThere(claim) // once more; what can be said has been said
+	case err == nil && errors.Is(errGive, sys.ErrNoNames):
+		return b.create(path, content)
+	}
+	if err != nil && errors.Is(errGive, fs.ErrExist) {
+		return nil, err
+	}
+	return nil, errors.Join(errGive, err)
+}
+
+// create is publish in two steps, for file systems where nothing can be given a
+// name. In between, the marker is empty, and reads as held.
+func (b *softBackend) create(path string, content []byte) (Grant, error) {
+	own, err := mark.Create(path, b.set.mode, content)
+	if err != nil {
+		return nil, err
+	}
+	return &softGrant{path: path, own: own}, nil
+}
+
+// newRecord returns what a marker of this process says, and its nonce.
+func newRecord() (content []byte, nonce uint64, err error) {
 	host, err := os.Hostname()
 	if err == nil && !record.ValidHost(host) {
 		err = fmt.Errorf("its name is %q", host)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("this host cannot be named in a marker: %w", err)
+		return nil, 0, fmt.Errorf("this host cannot be named in a marker: %w", err)
 	}
-	self := record.Marker{ID: procid.Self(), Host: host, Nonce: newNonce()}
-	g := &softGrant{path: path}
-	g.evidence.Content, g.evidence.Limit = record.AppendMarker(nil, self), record.MaxMarker
+	nonce = newNonce()
+	return record.AppendMarker(nil, record.Marker{ID: procid.Self(), Host: host, Nonce: nonce}), nonce, nil
+}
 
-	claim := claimPath(path, self.Nonce)
-	g.evidence.Info, err = b.create(claim, g.evidence.Content)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%s is in the way", claim) // not ErrExist: that would be the marker
-	}
-	if err == nil {
-		err = g.link(claim)
-	}
-	errClaim := removeIfThere(claim)
+func newNonce() uint64 {
+	var b [8]byte
+	rand.Read(b[:])                          // never fails
+	return binary.BigEndian.Uint64(b[:]) | 1 // 0 is none
+}
+
+// give gives the claim the marker's name, and makes sure that it has it: a
+// server may have done what it says it has not, and others may undo it.
+func give(own *mark.Own, claim, path string) error {
+	err := sys.Link(claim, path)
 	if errors.Is(err, sys.ErrNoNames) {
-		g.evidence.Info, err = b.create(path, g.evidence.Content)
+		err = sys.RenameExclusive(claim, path)
 	}
-	if err == nil && errClaim == nil {
-		return g, nil
+	switch errAt := own.At(path); {
+	case errAt == nil:
+		return nil
+	case !errors.Is(errAt, mark.ErrChanged):
+		return errors.Join(err, errAt)
+	case err == nil:
+		return fs.ErrExist // taken away, by somebody who breaks markers less carefully
 	}
-	if errors.Is(err, fs.ErrExist) && errClaim == nil {
-		return nil, err
+	return err
+}
+
+// retract removes the marker if it stands there in spite of an error.
+func retract(own *mark.Own, path string) error {
+	if _, err := own.Remove(path); !errors.Is(err, mark.ErrChanged) {
+		return err
 	}
-	err = errors.Join(err, errClaim, g.retract())
-	if errClaim != nil {
-		removeIfThere(claim) // once more; what can be said has been said
-	}
-	return nil, err
+	return nil
 }
 
 func removeIfThere(path string) error {
@@ -223,77 +274,14 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-func newNonce() uint64 {
-	var b [8]byte
-	rand.Read(b[:])                          // never fails
-	return binary.BigEndian.Uint64(b[:]) | 1 // 0 is none
-}
-
-// create makes a file with the given content. If it fails the file may stand
-// there; its ID is known then, unless that is what failed.
-func (b *softBackend) create(path string, content []byte) (info sys.Info, err error) {
-	f, err := create(path, b.set.mode)
-	if err != nil {
-		return info, err
-	}
-	if _, err = f.WriteAt(content, 0); err == nil {
-		info, err = f.Info()
-	}
-	return info, errors.Join(err, f.Close())
-}
-
 // A softGrant is a marker of this process.
 type softGrant struct {
-	path     string // from the root
-	evidence unlink.Evidence
+	path string // from the root
+	own  *mark.Own
 
 	mu    sync.Mutex
 	watch *time.Timer // nil while nobody watches the marker
 	lost  func()
-}
-
-// link gives the claim the marker's name, and makes sure that it has it: a
-// server may do what it says it has not, and others may undo it.
-func (g *softGrant) link(claim string) error {
-	err := sys.Link(claim, g.path)
-	if errors.Is(err, sys.ErrNoNames) {
-		err = sys.RenameExclusive(claim, g.path)
-	}
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, sys.ErrNoNames) {
-		return err
-	}
-	at, errStat := sys.Lstat(g.path)
-	taken := errors.Is(errStat, fs.ErrNotExist) || errStat == nil && at.ID != g.evidence.Info.ID
-	switch {
-	case errStat == nil && !taken:
-		return nil
-	case err == nil && taken:
-		return fs.ErrExist // by somebody who breaks markers less carefully
-	case taken:
-		return err
-	}
-	return errors.Join(err, errStat)
-}
-
-// retract removes the marker if it stands there in spite of an error.
-func (g *softGrant) retract() error {
-	e, err := unlink.Inspect(g.path, record.MaxMarker)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && e.Info.ID != g.evidence.Info.ID {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, err = unlink.Own(g.path, e)
-	return err
-}
-
-// orNil keeps a nil *softGrant from becoming a Grant that is not nil.
-func (g *softGrant) orNil(err error) (Grant, error) {
-	if err != nil {
-		return nil, err
-	}
-	return g, nil
 }
 
 // softIdentity tells one marker from all others.
@@ -305,7 +293,7 @@ func (b *softBackend) Identify(context.Context) (any, error) {
 }
 
 // Identity tells the marker from all others, whatever its name.
-func (g *softGrant) Identity() any { return softIdentity{g.evidence.Info.ID} }
+func (g *softGrant) Identity() any { return softIdentity{g.own.ID()} }
 
 // watchInterval is how often a holder looks whether the marker is still there.
 const watchInterval = 250 * time.Millisecond
@@ -315,38 +303,27 @@ func (g *softGrant) OnLoss(lost func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.lost = lost
-	g.watch = time.AfterFunc(watchInterval, g.look)
+	g.watch = time.AfterFunc(watchInterval, func() {
+		if g.gone() {
+			lost()
+		}
+	})
 }
 
-// look looks whether the marker is still there.
-func (g *softGrant) look() {
+// gone looks whether the marker is certainly gone, and if not, arranges for the
+// next look.
+func (g *softGrant) gone() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.watch == nil {
-		return
-	}
-	if g.gone() {
-		g.watch = nil
-		g.lost()
-		return
-	}
-	g.watch.Reset(watchInterval)
-}
-
-// gone reports whether it is certain that the path does not lead to the marker.
-func (g *softGrant) gone() bool {
-	at, err := sys.Lstat(g.path)
-	switch {
-	case err != nil:
-		return errors.Is(err, fs.ErrNotExist)
-	case at.ID != g.evidence.Info.ID:
-		return true
-	case at.ModTime == g.evidence.Info.ModTime:
+	if g.watch == nil { // not watched any more
 		return false
 	}
-	// Touched, or another one whose number was free.
-	e, err := unlink.Inspect(g.path, record.MaxMarker)
-	return err == nil && string(e.Content) != string(g.evidence.Content)
+	if errors.Is(g.own.At(g.path), mark.ErrChanged) {
+		g.watch = nil
+		return true
+	}
+	g.watch.Reset(watchInterval)
+	return false
 }
 
 // stopWatch reports whether the marker was being watched.
@@ -367,30 +344,33 @@ const patience = time.Second
 
 // persist does what may fail because somebody else is at the marker.
 func persist(ctx context.Context, do func() (bool, error)) (removed bool, err error) {
-	if removed, err = do(); !errors.Is(err, unlink.ErrBusy) {
+	if removed, err = do(); !errors.Is(err, mark.ErrBusy) {
 		return removed, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	removed, errPoll := wait.Poll(ctx, 10*time.Millisecond, func() (bool, bool, error) {
+	removed, errPoll := wait.Poll(limited, 10*time.Millisecond, func() (bool, bool, error) {
 		removed, err = do()
-		return removed, !errors.Is(err, unlink.ErrBusy), nil
+		return removed, !errors.Is(err, mark.ErrBusy), nil
 	})
-	if errPoll != nil {
-		err = fmt.Errorf("%w, for more than %s", err, patience)
+	switch {
+	case errPoll == nil:
+		return removed, err
+	case ctx.Err() != nil:
+		return false, contextError(ctx)
 	}
-	return removed, err
+	return false, fmt.Errorf("%w, for more than %s", err, patience)
 }
 
 // Release removes the marker.
 func (g *softGrant) Release(ctx context.Context) error {
 	watched := g.stopWatch()
-	removed, err := persist(ctx, func() (bool, error) { return unlink.Own(g.path, g.evidence) })
+	removed, err := persist(ctx, func() (bool, error) { return g.own.Remove(g.path) })
 	switch {
 	case removed:
-		return Released(err)
-	case errors.Is(err, unlink.ErrChanged):
-		return ErrLost
+		return Released(errors.Join(err, g.own.Close()))
+	case errors.Is(err, mark.ErrChanged):
+		return errors.Join(ErrLost, g.own.Close())
 	case watched:
 		g.OnLoss(g.lost) // the hold goes on
 	}
@@ -421,9 +401,9 @@ func (m *marker) holder() Holder {
 		return h
 	}
 	id := m.record.ID
-	h.PID, h.Host = id.PID, m.record.Host
+	h.PID, h.Host = id.PID, procid.Printable(m.record.Host)
 	switch {
-	case h.Host != hostname():
+	case m.record.Host != hostname():
 	case !id.Here():
 		h.note = "from another boot or container; if it has ended, remove the file"
 	case id.Dead():
@@ -446,7 +426,7 @@ func (b *softBackend) Break(ctx context.Context, s State) error {
 	}
 	_, err := persist(ctx, func() (bool, error) { return false, b.clear(m) })
 	switch {
-	case errors.Is(err, unlink.ErrChanged):
+	case errors.Is(err, mark.ErrChanged):
 		return ErrLost
 	case errors.Is(err, sys.ErrNoLocks):
 		return fmt.Errorf("%w: nobody can be kept from the marker on this file system (remove it by hand): %w", ErrUnsupported, err)

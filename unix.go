@@ -6,8 +6,8 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/gofilelock/filelock/internal/mark"
 	"github.com/gofilelock/filelock/internal/sys"
-	"golang.org/x/sys/unix"
 )
 
 // open opens the lock file: the one that is there, or else a new one. Creating
@@ -16,49 +16,30 @@ import (
 //
 // It is opened for writing, because NFS refuses an exclusive lock on a file
 // that is not, and otherwise for reading.
-func (g *fileGrant) open(mode *fs.FileMode) (err error) {
+func (g *fileGrant) open(mode *fs.FileMode) error {
 	for range attempts {
-		g.file, err = sys.Open(g.path, sys.ReadWrite)
+		info, err := sys.Lstat(g.path)
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			g.file, err = create(g.path, mode)
-			if errors.Is(err, fs.ErrExist) {
-				continue // somebody else has made it
+		case err == nil && !lockable(info.Mode):
+			return irregular(info.Mode) // unopened: opening a device can do things
+		case err == nil:
+			g.file, err = sys.Open(g.path, sys.ReadWrite)
+			if sys.MayRead(err) {
+				g.readOnly = err
+				g.file, err = sys.Open(g.path, sys.ReadOnly)
 			}
-		case mayRead(err):
-			g.readOnly = err
-			g.file, err = sys.Open(g.path, sys.ReadOnly)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // somebody has removed it
 			}
+		case errors.Is(err, fs.ErrNotExist):
+			g.file, err = mark.New(g.path, mode)
+			if errors.Is(err, fs.ErrExist) {
+				continue // somebody else has made it
+			}
 		}
-		if err != nil {
-			return g.explain(err)
-		}
-		return nil
+		return err
 	}
 	return errMoved
-}
-
-// mayRead reports whether a file that cannot be opened for writing for the
-// reason err can perhaps be opened for reading: it is somebody else's, or the
-// file system's, or immutable, or a program that is running, or a directory.
-func mayRead(err error) bool {
-	for _, reason := range []error{unix.EACCES, unix.EROFS, unix.EPERM, unix.ETXTBSY, unix.EISDIR} {
-		if errors.Is(err, reason) {
-			return true
-		}
-	}
-	return false
-}
-
-// explain finds a better reason than err for a file that cannot be opened.
-func (g *fileGrant) explain(err error) error {
-	info, errStat := sys.Lstat(g.path)
-	if errStat == nil && !lockable(info.Mode) {
-		return irregular(info.Mode)
-	}
-	return err
 }
 
 // verify makes sure that what has been locked is a file or a directory, and is
@@ -66,6 +47,9 @@ func (g *fileGrant) explain(err error) error {
 // fails with errMoved if the file was replaced.
 func (g *fileGrant) verify() (sys.Info, error) {
 	info, err := g.file.Info()
+	if sys.IsGone(err) {
+		return info, errMoved
+	}
 	if err != nil {
 		return info, err
 	}
@@ -79,7 +63,7 @@ func (g *fileGrant) verify() (sys.Info, error) {
 // leads fails with errMoved if the path does not lead to the file.
 func (g *fileGrant) leads() error {
 	at, err := sys.Lstat(g.path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && at.ID != g.id {
+	if sys.IsGone(err) || err == nil && at.ID != g.id {
 		return errMoved
 	}
 	return err

@@ -93,6 +93,15 @@ func (f File) TryRecordLock(bool) error { return ErrNoLocks }
 // RecordUnlock has nothing to do.
 func (f File) RecordUnlock() error { return nil }
 
+// IsGone reports whether err says that the file is not there, or no longer.
+func IsGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// MayRead reports whether a file that cannot be opened for writing for the
+// reason err can perhaps be opened for reading.
+func MayRead(err error) bool { return errors.Is(err, fs.ErrPermission) }
+
+func getwd() (string, error) { return os.Getwd() }
+
 // Link gives the file at oldpath a second name.
 func Link(oldpath, newpath string) error {
 	err := call(fault.Link, newpath, func() error { return os.Link(oldpath, newpath) })

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/gofilelock/filelock/internal/fault"
@@ -38,7 +39,8 @@ func call(op fault.Op, path string, do func() error) error {
 	}
 }
 
-// Open opens the existing file at path.
+// Open opens the existing file at path. It fails with [ErrBusy] where somebody
+// has a lease of the file, which the system is asking back now.
 func Open(path string, access Access) (f File, err error) {
 	flags := always | unix.O_RDONLY
 	if access == ReadWrite {
@@ -48,6 +50,9 @@ func Open(path string, access Access) (f File, err error) {
 		f.fd, err = unix.Open(path, flags, 0)
 		return err
 	})
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = fmt.Errorf("%w: %w", ErrBusy, err)
+	}
 	return f, err
 }
 
@@ -211,6 +216,33 @@ func (f File) Truncate(size int64) error {
 // Chmod sets the permissions of f, whatever the umask.
 func (f File) Chmod(perm fs.FileMode) error {
 	return call(fault.Chmod, "", func() error { return unix.Fchmod(f.fd, uint32(perm.Perm())) })
+}
+
+// IsGone reports whether err says that the file is not there, or no longer.
+func IsGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ESTALE)
+}
+
+// MayRead reports whether a file that cannot be opened for writing for the
+// reason err can perhaps be opened for reading: it is somebody else's, or the
+// file system's, or immutable, or a program that is running, or a directory.
+func MayRead(err error) bool {
+	for _, reason := range []error{unix.EACCES, unix.EROFS, unix.EPERM, unix.ETXTBSY, unix.EISDIR} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
+}
+
+// getwd asks the system, and not $PWD: that may lead through a symbolic link,
+// which can be made to lead elsewhere.
+func getwd() (string, error) {
+	dir, err := syscall.Getwd()
+	if err == nil && !filepath.IsAbs(dir) {
+		err = unix.ENOENT // Linux: "(unreachable)/…"
+	}
+	return dir, err
 }
 
 // Link gives the file at oldpath a second name. It fails with [fs.ErrExist]

@@ -315,6 +315,15 @@ func (f File) TryRecordLock(shared bool) error { return ErrNoLocks }
 // RecordUnlock has nothing to do.
 func (f File) RecordUnlock() error { return nil }
 
+// IsGone reports whether err says that the file is not there, or no longer.
+func IsGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// MayRead reports whether a file that cannot be opened for writing for the
+// reason err can perhaps be opened for reading.
+func MayRead(err error) bool { return errors.Is(err, fs.ErrPermission) }
+
+func getwd() (string, error) { return os.Getwd() }
+
 // Link gives the file at oldpath a second name. It fails with [fs.ErrExist]
 // where anything has that name.
 func Link(oldpath, newpath string) error {
@@ -337,7 +346,10 @@ func RenameExclusive(oldpath, newpath string) error {
 
 // nameError sorts what an attempt to give a name came to.
 func nameError(err error) error {
-	for _, none := range []error{windows.ERROR_INVALID_FUNCTION, windows.ERROR_NOT_SUPPORTED, windows.ERROR_NOT_SAME_DEVICE} {
+	for _, none := range []error{
+		windows.ERROR_INVALID_FUNCTION, windows.ERROR_NOT_SUPPORTED, windows.ERROR_NOT_SAME_DEVICE,
+		windows.ERROR_INVALID_PARAMETER, windows.ERROR_INVALID_LEVEL, windows.ERROR_CALL_NOT_IMPLEMENTED,
+	} {
 		if errors.Is(err, none) {
 			return fmt.Errorf("%w: %w", ErrNoNames, err)
 		}

@@ -15,7 +15,6 @@ package sys
 import (
 	"errors"
 	"io/fs"
-	"os"
 
 	"github.com/gofilelock/filelock/internal/fault"
 )
@@ -61,6 +60,6 @@ func Getwd() (string, error) {
 	if err := fault.Before(fault.Getwd, ""); err != nil {
 		return "", err
 	}
-	dir, err := os.Getwd()
+	dir, err := getwd()
 	return dir, fault.After(fault.Getwd, "", err)
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package unlink
+package mark
 
 import (
 	"errors"
@@ -15,7 +15,8 @@ import (
 )
 
 func TestWithoutLocksOnlyOnesOwnIsRemoved(t *testing.T) {
-	path, e := mark(t, "content")
+	path, e := leave(t)
+	ownPath, o := own(t)
 	defer fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
 		if op == fault.Lock {
 			return unix.ENOLCK
@@ -26,10 +27,26 @@ func TestWithoutLocksOnlyOnesOwnIsRemoved(t *testing.T) {
 		t.Errorf("Break: %v, %v", removed, err)
 	}
 	stillThere(t, path)
-	if removed, err := Own(path, e); !removed || err != nil {
+	if removed, err := o.Remove(ownPath); !removed || err != nil {
 		t.Errorf("Own: %v, %v", removed, err)
 	}
-	gone(t, path)
+	gone(t, ownPath)
+}
+
+// TestOwnNeedsNoDescriptor would fail if anything had to be opened in order to
+// give a marker back.
+func TestOwnNeedsNoDescriptor(t *testing.T) {
+	path, o := own(t)
+	must(t, os.Chmod(path, 0))
+	defer fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if op == fault.Open {
+			return unix.EMFILE
+		}
+		return nil
+	}})()
+	if removed, err := o.Remove(path); !removed || err != nil {
+		t.Errorf("%v, %v", removed, err)
+	}
 }
 
 // TestInspectOpensFilesOnly would hang on a FIFO, and follow a link.
@@ -58,7 +75,7 @@ func TestInspectOpensFilesOnly(t *testing.T) {
 // file, which has no name meanwhile, and link it again.
 func TestPathIsLookedAtBeforeTheContent(t *testing.T) {
 	for n := 1; ; n++ {
-		path, e := mark(t, "content1")
+		path, e := leave(t)
 		locked, step, relinked := false, 0, false
 		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
 			if op == fault.Lock {
@@ -75,7 +92,7 @@ func TestPathIsLookedAtBeforeTheContent(t *testing.T) {
 			// With the system's own calls, to pass by this plan.
 			fd, err := unix.Open(path+".claim", unix.O_WRONLY, 0)
 			if err == nil {
-				_, err = unix.Pwrite(fd, []byte("content2"), 0)
+				_, err = unix.Pwrite(fd, []byte("another"), 0)
 				err = errors.Join(err, unix.Close(fd), os.Link(path+".claim", path))
 			}
 			return err

@@ -1,0 +1,122 @@
+// Package mark makes and removes marker files, the existence of which says that
+// a lock is held.
+//
+// A marker is removed after it has been inspected, and no other one that has
+// taken its place. A marker's file number and times are no identity, since
+// numbers are used again at once. Nor does it help to rename the marker away and
+// look at it then: whoever was the successor has lost it by that time. So all
+// who remove markers exclude each other, with flock(2) on the very file, and the
+// one that has the flock finds out whether the path still names that file, and
+// whether it still says what was inspected, before it takes the name away. While
+// it does so the file cannot leave the path, and its number cannot be used
+// again, since it is open. On Windows, opening the file for nobody else to open
+// does both.
+package mark
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+
+	"github.com/gofilelock/filelock/internal/sys"
+)
+
+// ErrChanged is returned where the path no longer names the marker that is
+// meant. Whatever it names has been left alone.
+var ErrChanged = errors.New("another file has taken its place")
+
+// ErrBusy is returned where somebody else is at the marker, as others who
+// remove it are for an instant. Trying again may help.
+var ErrBusy = errors.New("somebody else is removing it")
+
+// Evidence is what was seen of a marker.
+type Evidence struct {
+	Info    sys.Info
+	Content []byte // all of it, or the first Limit bytes and one more
+	Limit   int
+}
+
+// Inspect reads the regular file at path, limit bytes of it and one more if
+// there are more. It changes nothing and follows no link. What is no regular
+// file is not read; its Evidence has no Content.
+func Inspect(path string, limit int) (Evidence, error) {
+	info, err := sys.Lstat(path)
+	if err != nil || !info.Mode.IsRegular() {
+		return Evidence{Info: info}, err // unopened: opening a device can do things
+	}
+	f, err := sys.Open(path, sys.Peek)
+	if err != nil {
+		return Evidence{Info: info}, err
+	}
+	e, err := read(f, limit)
+	return e, errors.Join(err, f.Close())
+}
+
+func read(f sys.File, limit int) (Evidence, error) {
+	info, err := f.Info()
+	if err != nil || !info.Mode.IsRegular() {
+		return Evidence{Info: info}, err
+	}
+	content := make([]byte, limit+1) // one more, to notice that there are more
+	n, err := f.ReadAt(content, 0)
+	if err == io.EOF {
+		err = nil
+	}
+	return Evidence{info, content[:n], limit}, err
+}
+
+// Break removes the marker at path if it is the one that e was seen of.
+//
+// It fails with [ErrChanged] where it is another, with [ErrBusy] where somebody
+// else is at it, and with [sys.ErrNoLocks] where others cannot be kept from it.
+//
+// It reports whether the marker is gone by its doing. If so, an error is about
+// tidying up and no more.
+func Break(path string, e Evidence) (removed bool, err error) {
+	return remove(path, func(f sys.File, locked error) error {
+		if locked != nil {
+			return locked
+		}
+		now, err := read(f, e.Limit)
+		if err == nil && !e.same(now) {
+			err = ErrChanged
+		}
+		return err
+	})
+}
+
+func (e Evidence) same(now Evidence) bool {
+	return now.Info.ID == e.Info.ID && now.Info.ModTime == e.Info.ModTime && bytes.Equal(now.Content, e.Content)
+}
+
+// An approval says why f must not be removed. It is told whether others are
+// kept from f meanwhile.
+type approval func(f sys.File, locked error) error
+
+// leads fails with [ErrChanged] where path certainly does not lead to the file
+// of the given description.
+func leads(path string, info sys.Info) error {
+	at, err := sys.Lstat(path)
+	if sys.IsGone(err) || err == nil && at.ID != info.ID {
+		return ErrChanged
+	}
+	return err
+}
+
+// New makes a file at path with the permissions mode, or if that is nil with
+// those that are usual. It fails with [fs.ErrExist] where anything is there, and
+// leaves no file behind when it fails.
+func New(path string, mode *fs.FileMode) (sys.File, error) {
+	if mode == nil {
+		return sys.Create(path, 0o666)
+	}
+	f, err := sys.Create(path, *mode)
+	if err != nil {
+		return f, err
+	}
+	if err := f.Chmod(*mode); err != nil {
+		return f, errors.Join(err, discard(f, path))
+	}
+	return f, nil
+}

@@ -1,0 +1,50 @@
+package mark
+
+import (
+	"os"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gofilelock/filelock/internal/fault"
+)
+
+// TestMarkersAreLockedForWriting: NFS refuses an exclusive lock otherwise.
+func TestMarkersAreLockedForWriting(t *testing.T) {
+	for name, make := range removers {
+		path, remove := make(t)
+		locked := false
+		uninstall := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			if op != fault.Lock {
+				return nil
+			}
+			locked = true
+			flags, err := unix.FcntlInt(descriptorOf(t, path), unix.F_GETFL, 0)
+			if err != nil || flags&unix.O_ACCMODE != unix.O_RDWR {
+				t.Errorf("%s: the flags are %x, %v", name, flags, err)
+			}
+			return nil
+		}})
+		removed, err := remove()
+		uninstall()
+		if !removed || err != nil || !locked {
+			t.Errorf("%s: %v, %v, locked %v", name, removed, err, locked)
+		}
+	}
+}
+
+// descriptorOf returns the descriptor that this process has of the file path.
+func descriptorOf(t *testing.T, path string) uintptr {
+	fds, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	for _, fd := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && to == path {
+			n, err := strconv.Atoi(fd.Name())
+			must(t, err)
+			return uintptr(n)
+		}
+	}
+	t.Fatalf("%s is not open", path)
+	return 0
+}

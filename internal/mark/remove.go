@@ -1,0 +1,81 @@
+//go:build !windows
+
+package mark
+
+import (
+	"errors"
+
+	"github.com/gofilelock/filelock/internal/sys"
+)
+
+// remove takes away the name path of a file once approve agrees.
+func remove(path string, approve approval) (removed bool, err error) {
+	// For writing, if that may be: NFS wants that of whoever locks exclusively.
+	f, err := sys.Open(path, sys.ReadWrite)
+	if sys.MayRead(err) {
+		f, err = sys.Open(path, sys.Peek)
+	}
+	if sys.IsGone(err) {
+		return false, ErrChanged
+	}
+	if err != nil {
+		if at, errStat := sys.Lstat(path); sys.IsGone(errStat) || errStat == nil && !at.Mode.IsRegular() {
+			return false, ErrChanged // a trap in its place
+		}
+		return false, err
+	}
+	removed, err = removeOpen(f, path, approve)
+	return removed, errors.Join(err, f.Close())
+}
+
+// removeOpen is remove for a file that is open already, and stays so.
+func removeOpen(f sys.File, path string, approve approval) (removed bool, err error) {
+	locked := f.TryLock(false)
+	if errors.Is(locked, sys.ErrBusy) {
+		return false, ErrBusy
+	}
+	if locked == nil {
+		defer func() { err = errors.Join(err, f.Unlock()) }()
+	}
+	// The path comes first, the content after it. A holder may write a new
+	// record into its file while no path leads there, and link it here again:
+	// if the path leads to f now, the record read next is the one in force.
+	info, err := f.Info()
+	if sys.IsGone(err) {
+		return false, ErrChanged
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := leads(path, info); err != nil {
+		return false, err
+	}
+	if err := approve(f, locked); err != nil {
+		return false, err
+	}
+	err = sys.Remove(path)
+	return err == nil, err
+}
+
+// discard removes the file f, which has just been made at path, and closes it.
+func discard(f sys.File, path string) error {
+	_, err := removeOpen(f, path, func(sys.File, error) error { return nil })
+	if errors.Is(err, ErrChanged) {
+		err = nil
+	}
+	return errors.Join(err, f.Close())
+}
+
+// kept is a marker's file. As long as it is open nobody else's has its number,
+// and to give the marker back nothing has to be opened that might not be
+// permitted any more.
+type kept struct{ file sys.File }
+
+func keep(f sys.File) (kept, error) { return kept{f}, nil }
+
+func (k kept) remove(path string, approve approval) (removed bool, err error) {
+	return removeOpen(k.file, path, approve)
+}
+
+// Close ends the use of the marker, without removing it.
+func (k kept) Close() error { return k.file.Close() }

@@ -1,0 +1,52 @@
+package mark
+
+import (
+	"errors"
+
+	"github.com/gofilelock/filelock/internal/sys"
+	"golang.org/x/sys/windows"
+)
+
+// remove deletes the file at path once approve agrees. Nobody else can open,
+// rename or delete it meanwhile.
+func remove(path string, approve approval) (removed bool, err error) {
+	removed, err = sys.RemoveHeld(path, func(f sys.File) error { return approve(f, nil) })
+	switch {
+	case sys.IsGone(err):
+		err = ErrChanged
+	case errors.Is(err, windows.ERROR_SHARING_VIOLATION):
+		err = ErrBusy
+	}
+	return removed, err
+}
+
+// discard removes the file f, which has just been made at path, and closes it.
+func discard(f sys.File, path string) error {
+	made, err := f.Info()
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	_, err = remove(path, func(f sys.File, _ error) error {
+		info, err := f.Info()
+		if err == nil && info.ID != made.ID {
+			err = ErrChanged
+		}
+		return err
+	})
+	if errors.Is(err, ErrChanged) {
+		err = nil
+	}
+	return err
+}
+
+// kept is nothing: a file that is open cannot be removed.
+type kept struct{}
+
+func keep(f sys.File) (kept, error) { return kept{}, f.Close() }
+
+func (kept) remove(path string, approve approval) (removed bool, err error) {
+	return remove(path, approve)
+}
+
+// Close has nothing to do.
+func (kept) Close() error { return nil }
