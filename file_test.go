@@ -61,26 +61,35 @@ func reopen(t *testing.T, f *os.File) *os.File {
 // TestClosedFileStaysLocked has the caller close a file that is locked.
 func TestClosedFileStaysLocked(t *testing.T) {
 	f := newFile(t)
-	h, err := filelock.NewFile(f).Acquire(bg)
+	l := filelock.NewFile(f)
+	h, err := l.Acquire(bg)
 	must(t, err)
 	must(t, f.Close())
 	_, err = filelock.New(f.Name()).TryAcquire(bg)
 	want(t, err, filelock.ErrLocked)
+	if s, err := l.Inspect(bg); !l.Held() || l.Depth(h.Context()) != 1 || err != nil || !s.Held {
+		t.Errorf("held %v, depth %d, %+v, %v", l.Held(), l.Depth(h.Context()), s, err)
+	}
 	must(t, h.Release())
 	h, err = filelock.New(f.Name()).TryAcquire(bg)
 	must(t, err)
 	must(t, h.Release())
-	_, err = filelock.NewFile(f).TryAcquire(bg)
+	_, err = l.TryAcquire(bg)
 	want(t, err, os.ErrClosed)
 }
 
 func TestNewFileRefusesNonsense(t *testing.T) {
 	f := newFile(t)
+	appending, err := os.OpenFile(f.Name(), os.O_RDWR|os.O_APPEND, 0)
+	must(t, err)
+	defer appending.Close()
+	must(t, filelock.NewFile(appending).Do(bg, func(context.Context) error { return nil }))
 	for what, l := range map[string]*filelock.FileLock{
-		"nil":         filelock.NewFile(nil),
-		"WithRemove":  filelock.NewFile(f, filelock.WithRemove()),
-		"WithMode":    filelock.NewFile(f, filelock.WithMode(0o600)),
-		"WithParents": filelock.NewFile(f, filelock.WithParents(0o700)),
+		"nil":                 filelock.NewFile(nil),
+		"WithRemove":          filelock.NewFile(f, filelock.WithRemove()),
+		"WithMode":            filelock.NewFile(f, filelock.WithMode(0o600)),
+		"WithParents":         filelock.NewFile(f, filelock.WithParents(0o700)),
+		"a file that appends": filelock.NewFile(appending, filelock.WithContent(" {pid}\n")),
 	} {
 		if _, err := l.Acquire(bg); !errors.Is(err, fs.ErrInvalid) {
 			t.Errorf("%s: %v", what, err)
@@ -88,6 +97,27 @@ func TestNewFileRefusesNonsense(t *testing.T) {
 	}
 	if _, err := filelock.NewSoft(f.Name(), filelock.WithRecordLocks()).Acquire(bg); !errors.Is(err, fs.ErrInvalid) {
 		t.Errorf("a soft lock with record locks: %v", err)
+	}
+}
+
+func TestPathsThatNoSystemTakes(t *testing.T) {
+	for _, path := range []string{"", "a\x00b"} {
+		for _, l := range []filelock.Locker{filelock.New(path), filelock.NewSoft(path)} {
+			_, err := l.Acquire(bg)
+			want(t, err, fs.ErrInvalid)
+		}
+	}
+}
+
+// TestRemoveSparesADirectory: it is there for other reasons.
+func TestRemoveSparesADirectory(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("directories cannot be locked on Windows")
+	}
+	dir := t.TempDir()
+	must(t, filelock.New(dir, filelock.WithRemove()).Do(bg, func(context.Context) error { return nil }))
+	if _, err := os.Stat(dir); err != nil {
+		t.Error(err)
 	}
 }
 

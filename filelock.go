@@ -72,6 +72,9 @@ import (
 // is left of it: acquisition makes sure that the path still leads to the file
 // that it has locked.
 //
+// Attempts open the file and close it, which drops the record locks of fcntl(2)
+// that this same process has on it by other means.
+//
 // # Windows
 //
 // The lock is on the first byte of the file, which others cannot read or write
@@ -93,8 +96,8 @@ func New(path string, opts ...FileOption) *FileLock {
 
 // NewFile returns the lock of a file that the caller has open, and keeps. The
 // lock belongs to that open file, so duplicates of it in other processes share
-// the lock, and Release gives it back for all of them. Closing f in the
-// meantime changes nothing.
+// the lock, and Release gives it back for all of them. Closing f while the lock
+// is held changes nothing.
 func NewFile(f *os.File, opts ...FileOption) *FileLock {
 	b := &fileBackend{file: f}
 	if f != nil {

@@ -307,6 +307,38 @@ func TestLaw23OtherUsersFileInAStickyDirectory(t *testing.T) {
 	}
 }
 
+// TestDeadMarkerOfAnotherUserIsExplained: in a sticky directory only that user
+// can remove it.
+func TestDeadMarkerOfAnotherUserIsExplained(t *testing.T) {
+	path := filepath.Join(openDir(t, 0o777|fs.ModeSticky), "x.lock")
+	leaveStale(t, path)
+	must(t, os.Chmod(path, 0o644))
+	p := asNobody(t, "hold soft", path)
+	p.Say("acquire")
+	if says := p.Line(); !strings.Contains(says, "its holder is dead, but the marker cannot be removed") {
+		t.Errorf("it says %q", says)
+	}
+}
+
+// TestLeaseIsWaitedFor has a file server's lease on the lock file.
+func TestLeaseIsWaitedFor(t *testing.T) {
+	path := lockPath(t)
+	write(t, path, "")
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	const read = unix.F_RDLCK
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, read); err != nil {
+		t.Skipf("this file system has no leases: %v", err)
+	}
+	l := filelock.New(path)
+	_, err = l.TryAcquire(bg)
+	want(t, err, filelock.ErrLocked)
+	_, err = unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
+	must(t, err)
+	must(t, l.Do(bg, func(context.Context) error { return nil }))
+}
+
 func TestLaw23ModeIsSetOnCreationOnly(t *testing.T) {
 	old := unix.Umask(0o027)
 	defer unix.Umask(old)
@@ -377,7 +409,9 @@ func TestLaw24TrapsAtThePathAreRefused(t *testing.T) {
 			if _, soft := l.(*filelock.SoftFileLock); c.soft && !soft {
 				continue
 			}
+			remove := fault.Install(atFirst(fault.Open, func() { t.Errorf("%T opens a %s", l, c.says) }))
 			_, err := l.Acquire(bg) // at once, without a limit
+			remove()
 			want(t, err, fs.ErrInvalid)
 			if errors.Is(err, filelock.ErrLocked) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%T at a %s: %v", l, c.says, err)

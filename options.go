@@ -139,7 +139,9 @@ func WithLogger(l *slog.Logger) Option {
 
 // WithMode sets the permissions of a lock file that the lock creates, exactly:
 // the umask does not apply. The default is 0666 less the umask. An existing
-// file keeps its own.
+// file keeps its own. A process that is killed between creating the file and
+// setting its permissions leaves it with these less the umask. A soft lock's
+// must let its owner read and write.
 func WithMode(perm fs.FileMode) FileOption {
 	return fileOption(func(s *fileSettings) { s.mode = &perm })
 }
@@ -164,14 +166,13 @@ func WithParents(perm fs.FileMode) FileOption {
 // template begins with a blank there.
 //
 // [Lock.Inspect] then reads the file, and so do errors that name the holder.
-// Closing a file drops the record locks of fcntl(2) that this same process has
-// on it by other means.
 func WithContent(template string) FileOption {
 	return fileOption(func(s *fileSettings) { s.content = &template })
 }
 
 // WithRemove has the lock file removed when the lock is given back and nobody
-// shares it. That is safe only where everybody who locks the file makes sure,
+// shares it. Where that fails, Release says so, but the lock has been given back.
+// A directory stays. Removing is safe only where everybody who locks the file makes sure,
 // once it is locked, that the path still leads to it, as this package does.
 // flock(1), gofrs/flock, zc.lockfile and py-filelock 3.9 do not: a
 // waiter of theirs can get hold of the removed file while somebody else locks

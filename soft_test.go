@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -150,25 +151,31 @@ func TestOthersAreFasterWithoutLinks(t *testing.T) {
 	}
 }
 
-// TestReplyThatWasLost has a server make the link and say that it has not.
+// TestReplyThatWasLost has a server make the link and say that it has not, or
+// that it is there when it is asked again.
 func TestReplyThatWasLost(t *testing.T) {
-	path := lockPath(t)
-	l := filelock.NewSoft(path)
-	remove := fault.Install(&fault.Plan{After: func(op fault.Op, _ string, err error) error {
-		if op == fault.Link && err == nil {
-			return errors.New("no answer")
-		}
-		return err
-	}})
-	h, err := l.TryAcquire(bg)
-	remove()
-	must(t, err)
-	must(t, h.Release())
+	for _, answer := range []error{errors.New("no answer"), fs.ErrExist} {
+		path := lockPath(t)
+		l := filelock.NewSoft(path)
+		remove := fault.Install(&fault.Plan{After: func(op fault.Op, _ string, err error) error {
+			if op == fault.Link && err == nil {
+				return answer
+			}
+			return err
+		}})
+		h, err := l.TryAcquire(bg)
+		remove()
+		must(t, err)
+		must(t, h.Release())
+	}
 }
 
 func TestLongNamesHaveSoftLocks(t *testing.T) {
-	for _, n := range []int{100, 101, 240, 255} {
-		path := filepath.Join(t.TempDir(), strings.Repeat("n", n))
+	for _, name := range []string{
+		strings.Repeat("n", 100), strings.Repeat("n", 101), strings.Repeat("n", 255),
+		strings.Repeat("ü", 120), strings.Repeat("日", 85), "n" + strings.Repeat("日", 80),
+	} {
+		path := filepath.Join(t.TempDir(), name)
 		must(t, filelock.NewSoft(path).Do(bg, func(context.Context) error { return nil }))
 	}
 	path := filepath.Join(t.TempDir(), strings.Repeat("n", 256))
@@ -194,7 +201,7 @@ func TestBreakerLeavesNoClaim(t *testing.T) {
 	}
 }
 
-// TestWhoeverKeepsTheFlockIsNamed has a stranger lock the marker itself.
+// TestStrangersFlockDelaysTheRelease has a stranger lock the marker itself.
 func TestStrangersFlockDelaysTheRelease(t *testing.T) {
 	path := lockPath(t)
 	h, err := filelock.NewSoft(path).Acquire(bg)
@@ -222,4 +229,16 @@ func TestReleaseAfterChdir(t *testing.T) {
 			t.Errorf("%T: left behind: %v, %v", l, left, err)
 		}
 	}
+}
+
+// TestReleaseAfterTheDirectoryIsGone: what is certainly lost can be released.
+func TestReleaseAfterTheDirectoryIsGone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dir")
+	must(t, os.Mkdir(dir, 0o777))
+	h, err := filelock.NewSoft(filepath.Join(dir, "x.lock")).Acquire(bg)
+	must(t, err)
+	must(t, os.Rename(dir, dir+"2"))
+	must(t, os.WriteFile(dir, nil, 0o666))
+	want(t, h.Release(), filelock.ErrLost)
+	want(t, h.Release(), filelock.ErrNotHeld)
 }

@@ -106,3 +106,24 @@ func TestAbsDoesNotShorten(t *testing.T) {
 		}
 	}
 }
+
+// TestAbsDoesNotTrustTheEnvironment: $PWD may lead through a link, which can be
+// made to lead elsewhere.
+func TestAbsDoesNotTrustTheEnvironment(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the working directory is not in the environment on Windows")
+	}
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(link) // which sets $PWD too
+	got, err := Abs("x.lock")
+	if want := filepath.Join(dir, "x.lock"); err != nil || got != want {
+		t.Errorf("Abs returned %q, %v; want %q", got, err, want)
+	}
+}
