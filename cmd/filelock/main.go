@@ -2,8 +2,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -39,4 +41,13 @@ func dispatch(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	return do(args[1:], stdout, stderr)
+}
+
+// fail says what went wrong, and returns the exit status for it.
+func fail(stderr io.Writer, err error) int {
+	fmt.Fprintf(stderr, "filelock: %v\n", err)
+	if errors.Is(err, fs.ErrInvalid) {
+		return exitUsage
+	}
+	return exitSystem
 }

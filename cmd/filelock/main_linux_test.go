@@ -2,17 +2,22 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"golang.org/x/sys/unix"
 )
 
 // holding starts the program with a command that says "ready" and then waits
@@ -73,7 +78,7 @@ func TestSharedWithFlock(t *testing.T) {
 func TestWaiterSaysForWhom(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.lock")
 	holder := holding(t, path)
-	cmd := command(t, "run", path, "echo", "done")
+	cmd := command(t, "run", "-w", "1e999", path, "echo", "done") // no limit
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +87,9 @@ func TestWaiterSaysForWhom(t *testing.T) {
 	line, err := bufio.NewReader(stderr).ReadString('\n')
 	if want := fmt.Sprintf("filelock: %s: waiting for pid %d (", path, holder.PID()); err != nil || !strings.HasPrefix(line, want) {
 		t.Errorf("it says %q, %v; want %q", line, err, want)
+	}
+	if err := waiter.Cmd.Process.Signal(syscall.SIGUSR1); err != nil { // which ends no wait
+		t.Fatal(err)
 	}
 	holder.Say("go on")
 	waiter.Expect("done")
@@ -144,6 +152,124 @@ func TestSignalEndsAWait(t *testing.T) {
 	}
 }
 
+// roles["interrupted"] is the program that gets a signal in the middle of a file
+// operation: of the kind that its first argument says, on a path that ends in
+// the second.
+func init() {
+	roles["interrupted"] = func(args []string) error {
+		fault.Install(&fault.Plan{Before: func(op fault.Op, path string) error {
+			if op == fault.Op(args[0]) && strings.HasSuffix(path, args[1]) {
+				raise(syscall.SIGTERM)
+			}
+			return nil
+		}})
+		return roles["filelock"](args[2:])
+	}
+}
+
+// raise sends this process a signal. If the process survives it, raise returns
+// when the signal has come to all channels that it is notified on.
+func raise(s syscall.Signal) {
+	runtime.LockOSThread() // so that it is delivered first of all
+	defer runtime.UnlockOSThread()
+	if err := unix.Tgkill(unix.Getpid(), unix.Gettid(), s); err != nil {
+		panic(err)
+	}
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, s)
+	signal.Stop(c) // waits for signals that are on their way
+}
+
+// interrupted runs the program with a signal at an operation on a lock, and
+// makes sure that the lock is free afterwards and nothing is left behind.
+func interrupted(t *testing.T, op fault.Op, suffix string, soft bool, command ...string) result {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.lock")
+	args := []string{"run", path}
+	if soft {
+		args = []string{"run", "--soft", path}
+	}
+	cmd := commandAs(t, "interrupted", append(append([]string{string(op), suffix}, args...), command...)...)
+	r := resultOf(t, cmd)
+	if left, err := filepath.Glob(path + "*"); err != nil || len(left) > 1 || soft && len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	return r
+}
+
+func TestSignalKeepsTheCommandFromStarting(t *testing.T) {
+	for _, r := range []result{
+		interrupted(t, fault.Dup, "x.lock", false, "echo", "has run"), // the lock is held already
+		interrupted(t, fault.Unlink, ".claim", true, "echo", "has run"),
+	} {
+		if want := (result{status: exitSignalled + 15}); r != want {
+			t.Errorf("%+v, want %+v", r, want)
+		}
+	}
+}
+
+func TestSignalDoesNotInterruptRelease(t *testing.T) {
+	for _, r := range []result{
+		interrupted(t, fault.Unlock, "", false, exits(3)...),
+		interrupted(t, fault.Unlink, "x.lock", true, exits(3)...),
+	} {
+		if want := (result{status: 3}); r != want {
+			t.Errorf("%+v, want %+v", r, want)
+		}
+	}
+}
+
+// TestUnreadMessageKeepsNoLock has the program write to a pipe that nobody
+// reads while it has the lock.
+func TestUnreadMessageKeepsNoLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	r.Close()
+	cmd := command(t, "run", "--soft", path, "no-such-command-anywhere")
+	cmd.Stderr = w
+	if r := resultOf(t, cmd); r.status != exitNotFound {
+		t.Errorf("%+v", r)
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the marker is left: %v", err)
+	}
+}
+
+func TestReportThatCannotBeWritten(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	cmd := command(t, "status", filepath.Join(t.TempDir(), "x.lock"))
+	cmd.Stdout = full
+	if r := resultOf(t, cmd); r.status != exitSystem || !strings.Contains(r.stderr, syscall.ENOSPC.Error()) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestCommandKeepsItsFiles has the program inherit a file for the command.
+func TestCommandKeepsItsFiles(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	_, err = w.WriteString("for you")
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t, "run", filepath.Join(t.TempDir(), "x.lock"), "sh", "-c", "cat <&3")
+	cmd.ExtraFiles = []*os.File{r}
+	if r := resultOf(t, cmd); r.stdout != "for you" {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestCommandKeepsTheLockOfAKilledProgram(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.lock")
 	cmd := command(t, "run", path, "sh", "-c", "echo $$; exec sleep 60")
@@ -193,7 +319,7 @@ func TestStatus(t *testing.T) {
 	if err := os.Symlink(taken, filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	if r := runProgram(t, "status", filepath.Join(dir, "link"), free); r.status != exitSystem || r.stderr == "" || !strings.Contains(r.stdout, "free") {
+	if r := runProgram(t, "status", filepath.Join(dir, "link"), free); r.status != exitUsage || r.stderr == "" || !strings.Contains(r.stdout, "free") {
 		t.Errorf("a link: %+v", r)
 	}
 }

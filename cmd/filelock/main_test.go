@@ -15,23 +15,30 @@ import (
 	"github.com/gofilelock/filelock/internal/testproc"
 )
 
+var roles = map[string]testproc.Role{"filelock": func(args []string) error {
+	os.Exit(dispatch(args, os.Stdout, os.Stderr))
+	return nil
+}}
+
 func TestMain(m *testing.M) {
-	testproc.Main(map[string]testproc.Role{"filelock": func(args []string) error {
-		os.Exit(dispatch(args, os.Stdout, os.Stderr))
-		return nil
-	}})
+	testproc.Main(roles)
 	goleak.VerifyTestMain(m)
 }
 
 // command returns this program, to be started with args.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
+	return commandAs(t, "filelock", args...)
+}
+
+func commandAs(t *testing.T, role string, args ...string) *exec.Cmd {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self, args...)
-	cmd.Env = append(os.Environ(), testproc.Environment("filelock")...)
+	cmd.Env = append(os.Environ(), testproc.Environment(role)...)
 	return cmd
 }
 
@@ -43,9 +50,19 @@ type result struct {
 
 func runProgram(t *testing.T, args ...string) result {
 	t.Helper()
-	cmd := command(t, args...)
+	return resultOf(t, command(t, args...))
+}
+
+// resultOf runs cmd. What it prints elsewhere is not in the result.
+func resultOf(t *testing.T, cmd *exec.Cmd) result {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if cmd.Stdout == nil {
+		cmd.Stdout = &stdout
+	}
+	if cmd.Stderr == nil {
+		cmd.Stderr = &stderr
+	}
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
@@ -80,10 +97,17 @@ func TestMisuse(t *testing.T) {
 		{"run"},
 		{"run", path},
 		{"run", "-w", "soon", path, "true"},
+		{"run", "-w", "NaN", path, "true"},
+		{"run", "-w", "-1", path, "true"},
+		{"run", "-w", "-1e-300", path, "true"},
+		{"run", "-w", "-Inf", path, "true"},
 		{"run", "--fast", path, "true"},
 		{"run", "-E", "256", path, "true"},
 		{"run", "-E", "-1", path, "true"},
+		{"run", "", "true"},
+		{"run", "--soft", "", "true"},
 		{"status"},
+		{"status", ""},
 	} {
 		r := runProgram(t, args...)
 		if r.status != exitUsage || !strings.Contains(r.stderr, "filelock") {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
-	"os/signal"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/gofilelock/filelock"
@@ -18,7 +20,11 @@ import (
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := newFlags("run")
 	noWait := flags.Bool("n", false, "")
-	wait := flags.Float64("w", -1, "")
+	wait := noLimit
+	flags.Func("w", "", func(text string) (err error) {
+		wait, err = seconds(text)
+		return err
+	})
 	shared := flags.Bool("s", false, "")
 	soft := flags.Bool("soft", false, "")
 	conflict := flags.Int("E", exitConflict, "")
@@ -31,12 +37,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	path, command := flags.Arg(0), flags.Args()[1:]
 
-	opts := []filelock.AcquireOption{filelock.OnWait(func(w filelock.WaitInfo) {
+	opts := []filelock.AcquireOption{filelock.WithTimeout(wait), filelock.OnWait(func(w filelock.WaitInfo) {
 		fmt.Fprintf(stderr, "filelock: %s: waiting for %s\n", w.Path, w.Holder)
 	})}
-	if *wait >= 0 {
-		opts = append(opts, filelock.WithTimeout(time.Duration(*wait*float64(time.Second))))
-	}
 	if *noWait {
 		opts = append(opts, filelock.NonBlocking())
 	}
@@ -44,32 +47,48 @@ func run(args []string, stdout, stderr io.Writer) int {
 		opts = append(opts, filelock.Shared())
 	}
 
-	ctx, stop := untilSignal()
+	signals := catch()
+	ctx, stop := until(signals)
 	hold, err := open(path, *soft).Acquire(ctx, opts...)
 	if ended := stop(); ended != nil {
 		if err == nil { // it came with the lock
 			err = hold.Release()
 		}
 		if err != nil && !errors.Is(err, context.Canceled) {
-			fmt.Fprintf(stderr, "filelock: %v\n", err)
+			fail(stderr, err)
 		}
 		return exitSignalled + numberOf(ended)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "filelock: %v\n", err)
+		status := fail(stderr, err)
 		if errors.Is(err, filelock.ErrLocked) {
 			return *conflict
 		}
-		return exitSystem
+		return status
 	}
-	status := runCommand(command, hold.File(), stdout, stderr)
-	if err := hold.Release(); err != nil {
-		fmt.Fprintf(stderr, "filelock: %v\n", err)
+	status := runCommand(command, hold.File(), signals, stdout, stderr)
+	if err := hold.Release(); err != nil { // signals no longer matter: it takes little time
+		failed := fail(stderr, err)
 		if status == 0 {
-			return exitSystem
+			return failed
 		}
 	}
 	return status
+}
+
+// noLimit is a timeout that never comes.
+const noLimit time.Duration = -1
+
+// seconds reads a timeout. What is too long for a [time.Duration] is no limit.
+func seconds(text string) (time.Duration, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) || !(n >= 0) { // nor is NaN
+		return 0, errors.New("not a number of seconds to wait")
+	}
+	if n *= float64(time.Second); n >= math.MaxInt64 {
+		return noLimit, nil
+	}
+	return time.Duration(n), nil
 }
 
 // open returns the lock of the kind that is asked for.
@@ -85,52 +104,37 @@ type locker interface {
 	Inspect(context.Context) (filelock.State, error)
 }
 
-// untilSignal returns a context that ends when a signal asks the program to,
+// until returns a context that ends when one of signals asks the program to,
 // and a function that ends the watch and returns that signal.
-func untilSignal() (ctx context.Context, stop func() os.Signal) {
-	signals := make(chan os.Signal, 1)
-	notify(signals, ending)
+func until(signals <-chan os.Signal) (ctx context.Context, stop func() os.Signal) {
 	ctx, cancel := context.WithCancel(context.Background())
-	var caught os.Signal
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if s, ok := <-signals; ok {
-			caught = s
+	var ended os.Signal
+	quit := each(signals, func(s os.Signal) {
+		if ended == nil && slices.Contains(ending, s) {
+			ended = s
 			cancel()
 		}
-	}()
+	})
 	return ctx, func() os.Signal {
-		signal.Stop(signals)
-		close(signals)
-		<-done
+		quit()
 		cancel()
-		return caught
+		return ended
 	}
 }
 
-// notify sends signals to c, but for those that this process was started to
-// ignore, as nohup does.
-func notify(c chan<- os.Signal, signals []os.Signal) {
-	for _, s := range signals {
-		if !signal.Ignored(s) {
-			signal.Notify(c, s)
-		}
-	}
-}
-
-// runCommand runs the command to its end and returns its exit status. Signals
-// to this process are passed on to it. It inherits the file that is locked, so
+// runCommand runs the command to its end and returns its exit status. It passes
+// signals on to it, but if one asks the program to end before the command has
+// started, it does not start. The command inherits the file that is locked, so
 // that it keeps the lock if this process is killed.
-func runCommand(command []string, file *os.File, stdout, stderr io.Writer) int {
+func runCommand(command []string, file *os.File, signals <-chan os.Signal, stdout, stderr io.Writer) int {
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, stdout, stderr
-	if file != nil && canInherit {
-		cmd.ExtraFiles = []*os.File{file}
+	if file != nil {
+		inherit(file)
 	}
-	signals := make(chan os.Signal, 8)
-	notify(signals, passedOn)
-	defer signal.Stop(signals)
+	if s := pending(signals); s != nil {
+		return exitSignalled + numberOf(s)
+	}
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintf(stderr, "filelock: %v\n", err)
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
@@ -138,24 +142,15 @@ func runCommand(command []string, file *os.File, stdout, stderr io.Writer) int {
 		}
 		return exitCannotRun
 	}
-	ended := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case s := <-signals:
-				if !fromTerminal(s) {
-					cmd.Process.Signal(s)
-				}
-			case <-ended:
-				return
-			}
+	stop := each(signals, func(s os.Signal) {
+		if !fromTerminal(s) {
+			cmd.Process.Signal(s)
 		}
-	}()
+	})
 	err := cmd.Wait()
-	close(ended)
+	stop()
 	if cmd.ProcessState == nil {
-		fmt.Fprintf(stderr, "filelock: %v\n", err)
-		return exitSystem
+		return fail(stderr, err)
 	}
 	return statusOf(cmd.ProcessState)
 }

@@ -7,15 +7,15 @@ import (
 	"syscall"
 )
 
-// canInherit says that a child can be given an open file.
-const canInherit = false
-
 var (
 	// ending are the signals that end a wait.
 	ending = []os.Signal{os.Interrupt, syscall.SIGTERM}
 	// passedOn are those that this process must survive.
-	passedOn = []os.Signal{os.Interrupt}
+	passedOn = ending
 )
+
+// inherit does nothing: a child cannot be given an open file.
+func inherit(*os.File) {}
 
 // fromTerminal says of all signals that the command gets them too.
 func fromTerminal(os.Signal) bool { return true }

@@ -9,18 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// canInherit says that a child can be given an open file.
-const canInherit = true
-
 var (
-	// ending are the signals that end a wait.
-	ending = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}
+	// ending are the signals that end a wait. SIGPIPE is among them so that a
+	// message that nobody reads does not end the process while it has the lock.
+	ending = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE}
 	// passedOn are those that the command gets.
-	passedOn = []os.Signal{
-		unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT,
-		unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT,
-	}
+	passedOn = append([]os.Signal{unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT}, ending...)
 )
+
+// inherit has the command get f under the number that it has here, which is
+// free: exec.Cmd.ExtraFiles could replace a file that the command expects.
+func inherit(f *os.File) { unix.FcntlInt(f.Fd(), unix.F_SETFD, 0) }
 
 // fromTerminal reports whether s was probably typed at the terminal, which
 // sends it to the command as well.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -13,25 +14,28 @@ func status(args []string, stdout, stderr io.Writer) int {
 	if status, ok := parse(flags, args, 1, stdout, stderr); !ok {
 		return status
 	}
+	var report bytes.Buffer
 	worst := 0
 	for _, path := range flags.Args() {
 		s, err := open(path, *soft).Inspect(context.Background())
 		switch {
 		case err != nil:
-			fmt.Fprintf(stderr, "filelock: %v\n", err)
-			worst = exitSystem
+			worst = max(worst, fail(stderr, err))
 		case !s.Held:
-			fmt.Fprintf(stdout, "%s: free\n", path)
+			fmt.Fprintf(&report, "%s: free\n", path)
 		default:
 			mode := "locked"
 			if s.Shared {
 				mode = "locked shared"
 			}
 			for _, h := range s.Holders {
-				fmt.Fprintf(stdout, "%s: %s by %s\n", path, mode, h)
+				fmt.Fprintf(&report, "%s: %s by %s\n", path, mode, h)
 			}
 			worst = max(worst, exitConflict)
 		}
+	}
+	if _, err := report.WriteTo(stdout); err != nil {
+		return fail(stderr, err)
 	}
 	return worst
 }

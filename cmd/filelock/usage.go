@@ -21,7 +21,9 @@ run      takes the lock of FILE, runs COMMAND, gives the lock back. It waits
     -s          take a shared lock
     -E N        the exit status if the lock was not to be had (1)
     --soft      hold the lock by the existence of FILE, for file systems
-                without locks of their own
+                without locks of their own. If filelock is killed (kill -9)
+                COMMAND goes on without the lock, as the marker then names a
+                dead process; without --soft COMMAND inherits the lock (Unix)
 
 status   tells who holds the locks, and disturbs nobody. Its exit status is 0
          if all are free and 1 if one is held.
