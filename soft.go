@@ -39,11 +39,14 @@ import (
 // whose name ends in ".claim". It stays behind if the process is killed in that
 // instant.
 //
-// # BSD
+// # Other systems
 //
-// Whether a process with the marker's number is another than its holder cannot
-// be told on FreeBSD, NetBSD and OpenBSD: then the marker reads as held. On
-// DragonFly, Solaris, AIX, Plan 9 and WebAssembly every marker does.
+// On FreeBSD, NetBSD and OpenBSD it cannot be told whether a process with the
+// marker's number is another than its holder: then the marker reads as held, as
+// does py-filelock's if it states a start. Every marker reads as held where
+// nothing certain is known of processes: on DragonFly, Solaris, AIX, Plan 9 and
+// WebAssembly, on Linux without the /proc of its own pid namespace, on FreeBSD
+// in a jail or where users' processes are hidden from each other.
 type SoftFileLock struct{ core }
 
 // NewSoft returns the soft lock whose marker is at path. It does nothing yet:
@@ -405,7 +408,7 @@ func (m *marker) holder() Holder {
 	switch {
 	case m.record.Host != hostname():
 	case !id.Here():
-		h.note = "from another boot or container; if it has ended, remove the file"
+		h.note = "it cannot be judged from here (another boot, container or system); if it has ended, remove the file"
 	case id.Dead():
 		h.note = "it has ended"
 	default:

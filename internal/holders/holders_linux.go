@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"iter"
 	"os"
 	"slices"
 	"strconv"
 
+	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/sys"
 	"golang.org/x/sys/unix"
 )
@@ -19,41 +21,79 @@ import (
 // the lock live on in a child that has inherited the descriptor, and the file
 // system may be shown by another number than stat has it (btrfs does that). So
 // what it says is confirmed by the descriptors of that process, or else those
-// of all processes are searched. Locks taken in other containers are not shown
-// at all.
+// of all processes are searched. If nobody is found, but a lock on a file of
+// that number belongs to a process that hides its descriptors, List fails with
+// [ErrUnknown]. Locks taken in other containers are not shown at all.
 func List(id sys.ID, kind Kind) ([]Lock, error) {
 	data, err := os.ReadFile("/proc/locks")
 	if err != nil {
 		return nil, errors.Join(ErrUnknown, err)
 	}
-	var found, orphans []Lock // orphans are held by nobody we have confirmed
-	sameNumber := false
-	for line := range bytes.Lines(data) {
-		e, ok := parseEntry(line)
-		if !ok || e.waiting || e.kind != kind || e.id.Ino != id.Ino {
-			continue
-		}
-		switch confirm(e.pid, id, kind) {
-		case yes:
+	var found, unseen []Lock // unseen is held by a process that we do not find
+	stray, doubt := false, false
+	for e := range held(data, "", id.Ino, kind) {
+		switch a := confirm(e.pid, id, kind); {
+		case a == yes, a == cannotTell && e.id == id:
 			found = append(found, Lock{e.pid, e.shared})
-		case cannotTell:
-			if e.id == id {
-				found = append(found, Lock{e.pid, e.shared})
-			}
-		case no:
-			orphans = append(orphans, Lock{Shared: e.shared})
-			sameNumber = sameNumber || e.id == id
+		case a == cannotTell:
+			doubt = true
+		case e.id == id:
+			stray, unseen = true, []Lock{{Shared: e.shared}}
+		case a == no:
+			stray = true
 		}
 	}
-	if orphans != nil {
-		holders := search(id, kind)
-		if holders == nil && sameNumber {
-			holders = orphans[:1] // of a process that cannot be seen
+	if stray {
+		holders, all := search(id, kind)
+		if holders == nil {
+			holders = unseen
 		}
 		found = append(found, holders...)
+		doubt = doubt || !all
 	}
-	slices.SortFunc(found, func(a, b Lock) int { return a.PID - b.PID })
-	return slices.CompactFunc(found, func(a, b Lock) bool { return a.PID == b.PID }), nil
+	if found == nil && doubt {
+		return nil, ErrUnknown
+	}
+	return tidy(found), nil
+}
+
+// tidy sorts locks and names each process once.
+func tidy(locks []Lock) []Lock {
+	if !procid.ProcIsOurs() {
+		anonymize(locks)
+	}
+	slices.SortFunc(locks, func(a, b Lock) int { return a.PID - b.PID })
+	return slices.CompactFunc(locks, func(a, b Lock) bool { return a.PID == b.PID })
+}
+
+// anonymize takes away the ids of another pid namespace. Of those that /proc
+// has only our own is known here.
+func anonymize(locks []Lock) {
+	self, _ := os.Readlink("/proc/self")
+	for i := range locks {
+		if strconv.Itoa(locks[i].PID) == self {
+			locks[i].PID = os.Getpid()
+		} else {
+			locks[i].PID = 0
+		}
+	}
+}
+
+// held yields the locks of the given kind, on files of that number, from lines
+// of text that begin with prefix. Those that are waited for are left out.
+func held(text []byte, prefix string, ino uint64, kind Kind) iter.Seq[entry] {
+	return func(yield func(entry) bool) {
+		for line := range bytes.Lines(text) {
+			line, ok := bytes.CutPrefix(line, []byte(prefix))
+			if !ok {
+				continue
+			}
+			e, ok := parseEntry(line)
+			if ok && !e.waiting && e.kind == kind && e.id.Ino == ino && !yield(e) {
+				return
+			}
+		}
+	}
 }
 
 // entry is a line of /proc/locks.
@@ -111,9 +151,10 @@ func parseEntry(line []byte) (e entry, ok bool) {
 type answer int
 
 const (
-	no answer = iota
-	yes
+	no        answer = iota
+	elsewhere        // a lock on another file of the same number
 	cannotTell
+	yes
 )
 
 // confirm looks among the descriptors of pid for one that holds a lock of the
@@ -131,49 +172,72 @@ func confirm(pid int, id sys.ID, kind Kind) answer {
 func lockOf(pid int, id sys.ID, kind Kind) (Lock, answer) {
 	proc := "/proc/" + strconv.Itoa(pid)
 	fds, err := os.ReadDir(proc + "/fdinfo")
-	if errors.Is(err, fs.ErrPermission) {
-		return Lock{}, cannotTell // another user's process, alive
+	if err != nil {
+		return Lock{}, unread(err)
 	}
-	for _, fd := range fds { // none where the process is gone
+	best := no
+	for _, fd := range fds {
 		text, err := os.ReadFile(proc + "/fdinfo/" + fd.Name())
-		if errors.Is(err, fs.ErrPermission) {
-			return Lock{}, cannotTell
+		if err != nil {
+			best = max(best, unread(err))
+			continue
 		}
-		for line := range bytes.Lines(text) {
-			line, ok := bytes.CutPrefix(line, []byte("lock:"))
-			if !ok {
-				continue
+		for e := range held(text, "lock:", id.Ino, kind) {
+			a := yes
+			if e.id != id { // the last resort, since it may wait for a file server
+				a = leadsTo(proc+"/fd/"+fd.Name(), id)
 			}
-			e, ok := parseEntry(line)
-			if !ok || e.waiting || e.kind != kind || e.id.Ino != id.Ino {
-				continue
-			}
-			// The stat is the last resort, since it may wait for a file server.
-			if e.id == id || leadsTo(proc+"/fd/"+fd.Name(), id) {
+			if a == yes {
 				return Lock{pid, e.shared}, yes
 			}
+			best = max(best, a)
 		}
 	}
-	return Lock{}, no
+	return Lock{}, best
 }
 
-func leadsTo(path string, id sys.ID) bool {
+// unread says what it means that a process's descriptors cannot be read.
+func unread(err error) answer {
+	if errors.Is(err, fs.ErrNotExist) && !hides() {
+		return no // it is gone
+	}
+	return cannotTell // another user's, as a rule
+}
+
+// hides reports whether /proc leaves out the processes of other users (hidepid,
+// proc(5)): then the first one is not there.
+func hides() bool {
+	_, err := os.Lstat("/proc/1")
+	return err != nil
+}
+
+// leadsTo tells whether the descriptor at path is of the file id.
+func leadsTo(path string, id sys.ID) answer {
 	info, err := sys.Stat(path)
-	return err == nil && info.ID == id
+	switch {
+	case err != nil:
+		return unread(err)
+	case info.ID == id:
+		return yes
+	}
+	return elsewhere
 }
 
 // search looks for the holders of a lock among all processes that can be seen.
-func search(id sys.ID, kind Kind) []Lock {
-	var found []Lock
-	procs, _ := os.ReadDir("/proc")
+// It reports whether that is all there are.
+func search(id sys.ID, kind Kind) (found []Lock, all bool) {
+	procs, err := os.ReadDir("/proc")
+	all = err == nil && !hides()
 	for _, p := range procs {
 		pid, err := strconv.Atoi(p.Name())
 		if err != nil {
 			continue
 		}
-		if lock, a := lockOf(pid, id, kind); a == yes {
+		lock, a := lockOf(pid, id, kind)
+		if a == yes {
 			found = append(found, lock)
 		}
+		all = all && a != cannotTell
 	}
-	return found
+	return found, all
 }

@@ -2,12 +2,14 @@ package holders
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -18,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testproc.Main(map[string]testproc.Role{"hold": hold})
+	testproc.Main(map[string]testproc.Role{"hold": hold, "ask": ask})
 	goleak.VerifyTestMain(m)
 }
 
@@ -51,6 +53,43 @@ func hold(args []string) error {
 	fmt.Println("ready")
 	bufio.NewScanner(os.Stdin).Scan()
 	return nil
+}
+
+// ask tells which processes hold a lock of the kind in its arguments on the
+// file of that device and number. It does so as a user who may not look into
+// the processes of root. With a path it holds a lock there itself.
+func ask(args []string) error {
+	var kind Kind
+	var id sys.ID
+	fmt.Sscan(strings.Join(args, " "), &kind, &id.Dev, &id.Ino)
+	if len(args) > 3 {
+		f, err := sys.Open(args[3], sys.ReadWrite)
+		if err != nil {
+			return err
+		}
+		if err := f.TryLock(false); err != nil {
+			return err
+		}
+	}
+	const nobody = 65534
+	err := errors.Join(syscall.Setgroups(nil), syscall.Setresgid(nobody, nobody, nobody), syscall.Setresuid(nobody, nobody, nobody))
+	// Or else not even its own descriptors.
+	err = errors.Join(err, unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0))
+	if err != nil {
+		return err
+	}
+	locks, err := List(id, kind)
+	if errors.Is(err, ErrUnknown) {
+		fmt.Println("unknown")
+		return nil
+	}
+	for i, l := range locks {
+		if l.PID == os.Getpid() {
+			locks[i].PID = -1
+		}
+	}
+	fmt.Println(locks)
+	return err
 }
 
 func start(t *testing.T, path string, args ...string) *testproc.Proc {
@@ -157,6 +196,83 @@ func TestListOverlooksWaiters(t *testing.T) {
 	if err := waiter.Wait(); err != nil {
 		t.Error(err)
 	}
+}
+
+// asker starts ask, by way of another program if one is given.
+func asker(t *testing.T, by []string, kind Kind, id sys.ID, path ...string) *testproc.Proc {
+	t.Helper()
+	if by != nil {
+		if out, err := exec.Command(by[0], append(by[1:], "true")...).CombinedOutput(); err != nil {
+			t.Skipf("%s: %v, %s", by[0], err, out)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := slices.Concat(by, []string{self}, strings.Fields(fmt.Sprintln(int(kind), id.Dev, id.Ino)), path)
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Env = append(os.Environ(), testproc.Environment("ask")...)
+	return testproc.StartCommand(t, cmd)
+}
+
+// idOf returns the ID of the file at path, and the one that the same file has
+// if /proc/locks shows its file system by another number, as it does btrfs.
+func idOf(t *testing.T, path string) (id, shown sys.ID) {
+	t.Helper()
+	info, err := sys.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.ID, sys.ID{Dev: info.ID.Dev + 1, Ino: info.ID.Ino}
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to become another user")
+	}
+}
+
+func TestHiddenHolderIsNotDenied(t *testing.T) {
+	needRoot(t)
+	hidepid := []string{"unshare", "--mount", "sh", "-euc", `mount -t proc -o hidepid=2 proc /proc; exec "$@"`, "sh"}
+	for name, kind := range map[string]Kind{"flock": Flock, "record": Record} {
+		for _, by := range [][]string{nil, hidepid} {
+			path := newFile(t)
+			id, shown := idOf(t, path)
+			asker(t, by, kind, id).Expect("[]")
+			asker(t, by, kind, shown).Expect("[]")
+			p := start(t, path, name, "shared")
+			want := Lock{p.PID(), true}
+			if kind == Record { // it belongs to the open file
+				want.PID = 0
+			}
+			asker(t, by, kind, id).Expect(fmt.Sprint([]Lock{want}))
+			asker(t, by, kind, shown).Expect("unknown")
+		}
+	}
+}
+
+// TestLockElsewhereIsNoDoubt has a lock of our own on another file of the number.
+func TestLockElsewhereIsNoDoubt(t *testing.T) {
+	needRoot(t)
+	path := newFile(t)
+	id, shown := idOf(t, path)
+	asker(t, nil, Flock, id, path).Expect("[{-1 false}]")
+	asker(t, nil, Flock, shown, path).Expect("[]")
+}
+
+// TestForeignNumbersAreNotShown has a /proc of an outer pid namespace.
+func TestForeignNumbersAreNotShown(t *testing.T) {
+	needRoot(t)
+	inner := []string{"unshare", "--pid", "--fork", "--kill-child"}
+	path := newFile(t)
+	id, _ := idOf(t, path)
+	p := start(t, path, "flock", "exclusive")
+	asker(t, inner, Flock, id).Expect("[{0 false}]")
+	p.Kill()
+	asker(t, inner, Flock, id, path).Expect("[{-1 false}]")
 }
 
 func read(t *testing.T, path string) string {

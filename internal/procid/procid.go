@@ -3,8 +3,8 @@
 // A process id alone says little: it is used again, and it means another
 // process in a container or on another machine. An [ID] therefore adds a start
 // token, which no other process of that number has, and a space, the set of
-// processes within which numbers are unique: one boot of one machine and one
-// pid namespace of it.
+// processes within which numbers are unique and tokens tell the same time: one
+// boot of one machine, and one pid and one time namespace of it.
 //
 // Everything unknown reads as alive.
 package procid
@@ -13,8 +13,10 @@ import (
 	"math/big"
 	"os"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // An ID means one process.
@@ -24,7 +26,8 @@ type ID struct {
 	// number. It is empty where it is unknown.
 	Start string
 	// Space numbers the set of processes that PID is unique in: 0 where that
-	// is unknown, [Unstated] in a record that does not speak of it.
+	// is unknown, [Unstated] in a record that does not speak of it. Where our
+	// own is unknown, nobody is ever dead.
 	Space uint64
 }
 
@@ -32,10 +35,28 @@ type ID struct {
 const Unstated = ^uint64(0)
 
 // Self returns the ID of this process.
-var Self = sync.OnceValue(func() ID {
-	pid := os.Getpid()
-	return ID{PID: pid, Start: startToken(pid), Space: space()}
-})
+func Self() ID { return ID{PID: os.Getpid(), Start: ownStart(), Space: ownSpace()} }
+
+var (
+	ownStart = lasting(func() string { return startToken(os.Getpid()) })
+	ownSpace = lasting(space)
+)
+
+// lasting keeps what get returns, once it is known. The zero value says that it
+// is not, and may be for lack of descriptors only: then get is asked again.
+func lasting[T comparable](get func() T) func() T {
+	var known atomic.Pointer[T]
+	return func() T {
+		if v := known.Load(); v != nil {
+			return *v
+		}
+		v := get()
+		if v != *new(T) {
+			known.Store(&v)
+		}
+		return v
+	}
+}
 
 // Dead reports whether it is certain that the process is dead. The caller has
 // made sure that the record was written on a machine of this one's name.
@@ -49,23 +70,22 @@ func (id ID) Dead() bool {
 	case unknown:
 		return false
 	}
-	now := startToken(id.PID)
-	return id.Start != "" && now != "" && startsDiffer(id.Start, now)
+	return startsDiffer(id.Start, startToken(id.PID)) && (id.Space != Unstated || sameClock(id.PID))
 }
 
 // Here reports whether id.PID means to this process what it meant to whoever
 // wrote it, as far as can be known.
-func (id ID) Here() bool { return id.within(Self()) }
-
-func (id ID) within(self ID) bool {
-	if id.Space != Unstated {
-		return id.Space != 0 && id.Space == self.Space
+func (id ID) Here() bool {
+	switch ours := Self().Space; {
+	case ours == 0:
+		return false
+	case id.Space != Unstated:
+		return id.Space == ours
 	}
-	// The token tells the boot at least, if not the namespace. After another
-	// boot the record may be a leftover, or that of a live process on another
-	// machine of the same name.
-	ours, theirs := boot(self.Start), boot(id.Start)
-	return ours.Sign() == 0 || theirs.Sign() == 0 || ours.Cmp(theirs) == 0
+	// The token tells the boot or the time at least, if not the namespace. One
+	// of another boot or system may be left over, or be that of a live process
+	// on another machine of the same name, as a virtual one often is.
+	return id.Start == "" || plausible(id.Start)
 }
 
 type state int
@@ -76,32 +96,24 @@ const (
 	gone
 )
 
-// On Linux a token is the boot's id, a number of 128 bits, followed by 64 bits
-// of clock ticks since that boot. Older versions of py-filelock wrote the ticks
-// alone. Elsewhere a token has less than 64 bits, hence no boot in it.
-func boot(start string) *big.Int {
-	n, ok := new(big.Int).SetString(start, 10)
+// split parts a token. On Linux it is the boot's id, a number of 128 bits,
+// followed by 64 bits of clock ticks since that boot; older versions of
+// py-filelock wrote the ticks alone. Elsewhere a token has less than 64 bits,
+// hence no boot in it.
+func split(token string) (boot *big.Int, ticks uint64, ok bool) {
+	n, ok := new(big.Int).SetString(token, 10)
 	if !ok {
-		return new(big.Int)
+		return nil, 0, false
 	}
-	return n.Rsh(n, 64)
+	boot = new(big.Int).Rsh(n, 64)
+	return boot, n.Xor(n, new(big.Int).Lsh(boot, 64)).Uint64(), true
 }
 
-// startsDiffer compares two tokens, by what both of them tell.
+// startsDiffer compares two tokens of this boot.
 func startsDiffer(a, b string) bool {
-	if (boot(a).Sign() == 0) != (boot(b).Sign() == 0) {
-		a, b = ticks(a), ticks(b)
-	}
-	return strings.TrimLeft(a, "0") != strings.TrimLeft(b, "0")
-}
-
-func ticks(start string) string {
-	n, ok := new(big.Int).SetString(start, 10)
-	if !ok {
-		return start
-	}
-	mask := new(big.Int).SetUint64(^uint64(0))
-	return n.And(n, mask).String()
+	_, ticksA, okA := split(a)
+	_, ticksB, okB := split(b)
+	return okA && okB && ticksA != ticksB
 }
 
 // Describe tells what the living process pid is, for a human reader: its
@@ -114,7 +126,7 @@ func Describe(pid int) (command string, started time.Time) {
 // characters and of bounded length. Any process can choose its own name.
 func Printable(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0xfffd {
+		if Control(r) || r == utf8.RuneError {
 			return '?'
 		}
 		return r
@@ -125,3 +137,7 @@ func Printable(s string) string {
 	}
 	return s
 }
+
+// Control reports whether r ends a line, or changes how the text around it is
+// shown, as those do that turn its direction or have no width.
+func Control(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }

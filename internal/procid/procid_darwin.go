@@ -28,6 +28,16 @@ func startToken(pid int) string {
 	return strconv.FormatInt(start.Sec*1e6+int64(start.Usec), 10)
 }
 
+// plausible reports whether a process of this boot can have the token.
+func plausible(token string) bool {
+	boot, err := unix.SysctlTimeval("kern.boottime")
+	if err != nil {
+		return false
+	}
+	start, err := strconv.ParseInt(token, 10, 64)
+	return err == nil && start >= boot.Sec*1e6 && start <= time.Now().UnixMicro()
+}
+
 func commandOf(pid int) string {
 	p, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
 	if err != nil || p.Proc.P_pid != int32(pid) {

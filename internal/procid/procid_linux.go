@@ -4,24 +4,47 @@ import (
 	"bytes"
 	"errors"
 	"hash/fnv"
+	"io/fs"
 	"math/big"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// procIsOurs reports whether /proc shows the processes by the ids that system
+// ProcIsOurs reports whether /proc shows the processes by the ids that system
 // calls here take. After entering a container by halves it may not.
-var procIsOurs = sync.OnceValue(func() bool {
+var ProcIsOurs = lasting(func() bool {
+	pid := strconv.Itoa(os.Getpid())
 	self, err := os.Readlink("/proc/self")
-	return err == nil && self == strconv.Itoa(os.Getpid())
+	if err != nil || self != pid {
+		return false
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return false
+	}
+	// Numbers of two namespaces may agree by chance. Kernels before 4.1, and
+	// gVisor, do not list them.
+	ids := idsOf(status)
+	return ids == nil || slices.Equal(ids, []string{pid})
 })
 
-var bootID = sync.OnceValue(func() string {
+// idsOf returns the ids of a process from its /proc/PID/status: one for each
+// pid namespace that it is in, from that of /proc inwards.
+func idsOf(status []byte) []string {
+	for line := range bytes.Lines(status) {
+		if ids, ok := bytes.CutPrefix(line, []byte("NSpid:")); ok {
+			return strings.Fields(string(ids))
+		}
+	}
+	return nil
+}
+
+var bootID = lasting(func() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""
@@ -30,16 +53,33 @@ var bootID = sync.OnceValue(func() string {
 })
 
 func space() uint64 {
-	if !procIsOurs() || bootID() == "" {
+	if !ProcIsOurs() || bootID() == "" {
 		return 0
 	}
-	namespace, err := os.Readlink("/proc/self/ns/pid")
-	if err != nil {
+	pids, err := os.Readlink("/proc/self/ns/pid")
+	clock, ok := clockOf("self")
+	if err != nil || !ok {
 		return 0
 	}
 	h := fnv.New64a()
-	h.Write([]byte(bootID() + " " + namespace))
+	h.Write([]byte(bootID() + " " + pids + " " + clock))
 	return h.Sum64()
+}
+
+// clockOf names the time namespace of a process. Each has a boottime of its own
+// (time_namespaces(7)), and /proc tells the start of all processes by that of
+// whoever reads. Kernels without such namespaces have one clock without a name.
+func clockOf(pid string) (name string, ok bool) {
+	name, err := os.Readlink("/proc/" + pid + "/ns/time")
+	return name, err == nil || errors.Is(err, fs.ErrNotExist)
+}
+
+// sameClock reports whether it is certain that the process pid reads its start
+// as this one does.
+func sameClock(pid int) bool {
+	ours, ok := clockOf("self")
+	theirs, okTheirs := clockOf(strconv.Itoa(pid))
+	return ok && okTheirs && ours == theirs
 }
 
 // stat holds what is needed of /proc/PID/stat, proc(5).
@@ -50,7 +90,7 @@ type stat struct {
 }
 
 func readStat(pid int) (s stat, ok bool) {
-	if !procIsOurs() {
+	if !ProcIsOurs() {
 		return s, false
 	}
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
@@ -101,8 +141,21 @@ func startToken(pid int) string {
 	return token.Or(token, new(big.Int).SetUint64(s.ticks)).String()
 }
 
+// plausible reports whether a process of this boot can have the token. Ticks
+// that are yet to come are of another time namespace or, without a boot, of
+// another system, all of which count from long ago.
+func plausible(token string) bool {
+	boot, ticks, ok := split(token)
+	up, okUp := sinceBoot()
+	if !ok || !okUp || ticks > uint64(up/tick) {
+		return false
+	}
+	ours, ok := new(big.Int).SetString(bootID(), 16)
+	return boot.Sign() == 0 || ok && boot.Cmp(ours) == 0
+}
+
 func commandOf(pid int) string {
-	if !procIsOurs() {
+	if !ProcIsOurs() {
 		return ""
 	}
 	dir := "/proc/" + strconv.Itoa(pid)
@@ -116,18 +169,23 @@ func commandOf(pid int) string {
 	return strings.ReplaceAll(strings.TrimRight(string(line), "\x00"), "\x00", " ")
 }
 
-// ticksPerSecond is USER_HZ, which is the same wherever Go runs.
-const ticksPerSecond = 100
+// tick is that of USER_HZ, which is the same wherever Go runs.
+const tick = time.Second / 100
+
+func sinceBoot() (up time.Duration, ok bool) {
+	var ts unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
+	return time.Duration(ts.Nano()), err == nil
+}
 
 func startedAt(pid int) time.Time {
 	s, ok := readStat(pid)
 	if !ok {
 		return time.Time{}
 	}
-	var up unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &up) != nil {
+	up, ok := sinceBoot()
+	if !ok {
 		return time.Time{}
 	}
-	age := time.Duration(up.Nano()) - time.Duration(s.ticks)*(time.Second/ticksPerSecond)
-	return time.Now().Add(-age).Round(0)
+	return time.Now().Add(time.Duration(s.ticks)*tick - up).Round(0)
 }

@@ -1,13 +1,16 @@
 package procid_test
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +22,118 @@ import (
 
 func init() {
 	roles["headless"] = headless
+	roles["starved"] = starved
+	roles["judge"] = judge
+	roles["stranger"] = stranger
+	roles["reused"] = reused
+	roles["numbers"] = numbers
+	roles["coincide"] = coincide
+}
+
+// starved tells who it is, first without descriptors and then with.
+func starved([]string) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Max: limit.Max}); err != nil {
+		return err
+	}
+	poor := procid.Self()
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	fmt.Println(poor.PID, poor.Space, poor.Start)
+	rich := procid.Self()
+	fmt.Println(rich.PID, rich.Space, rich.Start)
+	return nil
+}
+
+// judge tells what it makes of the process in its arguments.
+func judge(args []string) error {
+	id := parse(strings.Join(args, " "))
+	fmt.Println(id.Here(), id.Dead())
+	return nil
+}
+
+// stranger is a judge who may not look into the processes of root.
+func stranger(args []string) error {
+	const nobody = 65534
+	err := errors.Join(syscall.Setgroups(nil), syscall.Setresgid(nobody, nobody, nobody), syscall.Setresuid(nobody, nobody, nobody))
+	if err != nil {
+		return err
+	}
+	return judge(args)
+}
+
+// reused judges a record that has its own number and another start.
+func reused([]string) error {
+	id := procid.Self()
+	fmt.Println(procid.ID{PID: id.PID, Start: earlier(id.Start), Space: procid.Unstated}.Dead())
+	return nil
+}
+
+// numbers tells its number here, the one in /proc, and its space.
+func numbers([]string) error {
+	outer, err := os.Readlink("/proc/self")
+	fmt.Println(os.Getpid(), outer, procid.Self().Space)
+	return err
+}
+
+// coincide runs numbers in a pid namespace that /proc is not of, until the two
+// agree.
+func coincide([]string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	for range 1000 {
+		cmd := exec.Command(self)
+		cmd.Env = append(os.Environ(), testproc.Environment("numbers")...)
+		line, err := cmd.Output()
+		if err != nil {
+			return err
+		}
+		var inner, outer, last int
+		if fmt.Sscan(string(line), &inner, &outer); inner == outer {
+			os.Stdout.Write(line)
+			return nil
+		}
+		const next = "/proc/sys/kernel/ns_last_pid"
+		text, err := os.ReadFile(next)
+		if err != nil {
+			return err
+		}
+		fmt.Sscan(string(text), &last)
+		if err := os.WriteFile(next, fmt.Append(nil, last+outer-inner), 0); err != nil {
+			return err
+		}
+	}
+	return errors.New("the two never agree")
+}
+
+// unshared starts a role in namespaces of its own, by unshare(1).
+func unshared(t *testing.T, flags, role string, args ...string) *testproc.Proc {
+	t.Helper()
+	all := append(strings.Fields(flags), "--fork", "--kill-child")
+	if os.Geteuid() != 0 {
+		all = append(all, "--user", "--map-root-user")
+	}
+	if out, err := exec.Command("unshare", append(all, "true")...).CombinedOutput(); err != nil {
+		t.Skipf("unshare %s: %v, %s", flags, err, out)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("unshare", append(append(all, self), args...)...)
+	cmd.Env = append(os.Environ(), testproc.Environment(role)...)
+	return testproc.StartCommand(t, cmd)
+}
+
+// words makes the arguments of judge.
+func words(id procid.ID) []string {
+	return strings.Fields(fmt.Sprintln(id.PID, id.Space, id.Start))
 }
 
 // headless ends its first thread and lives on in others.
@@ -70,6 +185,67 @@ func TestTicksAloneAreCompared(t *testing.T) {
 	id.Start = earlier(id.Start)
 	if !id.Dead() {
 		t.Errorf("%+v is not called dead, though another has its number", id)
+	}
+}
+
+// TestOtherClockIsNeverDead has live processes of another time namespace, which
+// write another start than is read of them here.
+func TestOtherClockIsNeverDead(t *testing.T) {
+	for _, offset := range []string{"-1", "100000"} {
+		id := parse(unshared(t, "--time --boottime "+offset, "idle").Line())
+		if id.Here() || id.Dead() {
+			t.Errorf("%+v, by a clock of its own, is called dead", id)
+		}
+		if id.Space = procid.Unstated; id.Dead() {
+			t.Errorf("%+v, by a clock of its own, is called dead", id)
+		}
+	}
+}
+
+func TestReaderWithAnotherClockCallsNobodyDead(t *testing.T) {
+	const clock = "--time --boottime 100000"
+	_, id := idle(t)
+	unshared(t, clock, "judge", words(id)...).Expect("false false")
+	id.Space = procid.Unstated
+	unshared(t, clock, "judge", words(id)...).Expect("true false")
+	unshared(t, clock, "reused").Expect("true")
+}
+
+// TestUnknownClockIsNeverDead has a record whose number belongs to another user.
+func TestUnknownClockIsNeverDead(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to become another user")
+	}
+	_, id := idle(t)
+	id.Start = earlier(id.Start)
+	testproc.Start(t, "stranger", words(id)...).Expect("true true")
+	id.Space = procid.Unstated
+	testproc.Start(t, "stranger", words(id)...).Expect("true false")
+}
+
+// TestForeignProcProvesNothing has a /proc of an outer pid namespace.
+func TestForeignProcProvesNothing(t *testing.T) {
+	gone := procid.ID{PID: math.MaxInt32, Space: procid.Unstated}
+	unshared(t, "--pid", "judge", words(gone)...).Expect("false false")
+	unshared(t, "--pid --mount-proc", "judge", words(gone)...).Expect("true true")
+}
+
+func TestForeignProcIsNotOursByChance(t *testing.T) {
+	var inner, outer int
+	var space uint64
+	fmt.Sscan(unshared(t, "--pid", "coincide").Line(), &inner, &outer, &space)
+	if inner != outer || space != 0 {
+		t.Errorf("process %d, in /proc by chance %d, has the space %d", inner, outer, space)
+	}
+}
+
+func TestSelfIsKnownOnceItCanBe(t *testing.T) {
+	p := testproc.Start(t, "starved")
+	if poor := parse(p.Line()); poor.Space != 0 || poor.Start != "" {
+		t.Errorf("without descriptors, this process is %+v", poor)
+	}
+	if rich := parse(p.Line()); rich.Space != procid.Self().Space || rich.Start == "" {
+		t.Errorf("once it has descriptors, this process is %+v", rich)
 	}
 }
 

@@ -49,7 +49,19 @@ func startToken(pid int) string {
 	if err != nil {
 		return ""
 	}
-	return strconv.FormatUint(uint64(t.HighDateTime)<<32|uint64(t.LowDateTime), 10)
+	return strconv.FormatUint(count(t), 10)
+}
+
+// count returns t in units of 100 ns.
+func count(t windows.Filetime) uint64 { return uint64(t.HighDateTime)<<32 | uint64(t.LowDateTime) }
+
+// plausible reports whether a process of this boot can have the token.
+func plausible(token string) bool {
+	start, err := strconv.ParseUint(token, 10, 64)
+	var t windows.Filetime
+	windows.GetSystemTimePreciseAsFileTime(&t) // time.Now is behind by up to 16 ms
+	now := count(t)
+	return err == nil && start <= now && start >= now-uint64(windows.DurationSinceBoot()/100)
 }
 
 func startedAt(pid int) time.Time {

@@ -2,6 +2,8 @@ package procid
 
 import (
 	"fmt"
+	"math/big"
+	"slices"
 	"testing"
 )
 
@@ -29,6 +31,35 @@ func FuzzParseStat(f *testing.F) {
 		}
 		if again, ok := parseStat(line("name", s)); !ok || again != s {
 			t.Errorf("%q is %+v, which comes back as %+v, %v", data, s, again, ok)
+		}
+	})
+}
+
+func TestIDsOf(t *testing.T) {
+	for status, want := range map[string][]string{
+		"Name:\tx\nNSpid:\t470\t3\nVmPeak:\t1 kB\n": {"470", "3"},
+		"NSpid:\t470\n":              {"470"},
+		"NSpid:\n":                   {},
+		"Name:\tNSpid: 1\nPid:\t1\n": nil,
+	} {
+		if got := idsOf([]byte(status)); !slices.Equal(got, want) || (got == nil) != (want == nil) {
+			t.Errorf("%q has the ids %q, want %q", status, got, want)
+		}
+	}
+}
+
+func FuzzSplit(f *testing.F) {
+	f.Add("255211775190703847597530955573826158592")
+	f.Add("18446744073709551615")
+	f.Fuzz(func(t *testing.T, token string) {
+		boot, ticks, ok := split(token)
+		if !ok {
+			return
+		}
+		whole := boot.Lsh(boot, 64)
+		whole.Add(whole, new(big.Int).SetUint64(ticks))
+		if n, _ := new(big.Int).SetString(token, 10); n.Cmp(whole) != 0 {
+			t.Errorf("%q is split into what makes %v", token, whole)
 		}
 	})
 }

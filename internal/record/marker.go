@@ -103,11 +103,11 @@ func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// ValidHost reports whether s can stand in a marker: it is one line, and no
-// more than a file may hold of it.
+// ValidHost reports whether s can stand in a marker: it is one line, fit to be
+// shown, and no more than a file may hold of it.
 func ValidHost(s string) bool {
 	return s != "" && len(s) < MaxMarker/2 && utf8.ValidString(s) && s == strings.TrimSpace(s) &&
-		!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 })
+		!strings.ContainsFunc(s, procid.Control)
 }
 
 // The bytes in the blanks: what version they are of, the space and the nonce,
@@ -153,7 +153,8 @@ func (m *Marker) parseBlanks(lines, blanks string) bool {
 	}
 	m.ID.Space = binary.BigEndian.Uint64(raw[1:])
 	m.Nonce = binary.BigEndian.Uint64(raw[9:])
-	return raw[0] == blanksVersion && binary.BigEndian.Uint32(raw[17:]) == checksum(lines, raw[:17])
+	return raw[0] == blanksVersion && m.ID.Space != procid.Unstated &&
+		binary.BigEndian.Uint32(raw[17:]) == checksum(lines, raw[:17])
 }
 
 func checksum(lines string, raw []byte) uint32 {

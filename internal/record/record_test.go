@@ -60,6 +60,10 @@ func TestMalformedMarkers(t *testing.T) {
 		"1\nh\n-2\n":                           ErrMalformed,
 		"1\n\n2\n":                             ErrMalformed,
 		"1\nh\x00\n":                           ErrMalformed,
+		"1\nh\u009b\n":                         ErrMalformed,
+		"1\na\u202eb\n":                        ErrMalformed,
+		"1\na\u200bb\n":                        ErrMalformed,
+		"1\na\u2028b\n":                        ErrMalformed,
 		"1\n\xff\n":                            ErrMalformed,
 		"1\nh\n2\n   ":                         ErrMalformed, // somebody else's blanks
 		"{\"pid\": 1}\n":                       ErrMalformed,
@@ -90,6 +94,15 @@ func TestDamagedBlanksAreMalformed(t *testing.T) {
 	}
 }
 
+// TestBlanksStateASpace has blanks that say they say nothing.
+func TestBlanksStateASpace(t *testing.T) {
+	m := Marker{ID: procid.ID{PID: 1, Space: procid.Unstated}, Host: "h", Nonce: 7}
+	text := appendBlanks(AppendMarker(nil, m), m)
+	if got, err := ParseMarker(text); !errors.Is(err, ErrMalformed) {
+		t.Errorf("%q is %+v, %v", text, got, err)
+	}
+}
+
 func TestPeersMarkers(t *testing.T) {
 	for text, want := range map[string]Marker{
 		"12\nhost\n":       {ID: procid.ID{PID: 12, Space: procid.Unstated}, Host: "host"},
@@ -97,6 +110,7 @@ func TestPeersMarkers(t *testing.T) {
 		"12\r\nhost\r\n":   {ID: procid.ID{PID: 12, Space: procid.Unstated}, Host: "host"},
 		"12\nhost":         {ID: procid.ID{PID: 12, Space: procid.Unstated}, Host: "host"},
 		"12\nmy host\n1\n": {ID: procid.ID{PID: 12, Start: "1", Space: procid.Unstated}, Host: "my host"},
+		"12\n主機 é\ue000\n": {ID: procid.ID{PID: 12, Space: procid.Unstated}, Host: "主機 é\ue000"},
 	} {
 		if got, err := ParseMarker([]byte(text)); err != nil || got != want {
 			t.Errorf("%q is %+v, %v; want %+v", text, got, err, want)
@@ -124,6 +138,24 @@ func FuzzParseMarker(f *testing.F) {
 		again, err := ParseMarker(AppendMarker(nil, m))
 		if err != nil || again != m {
 			t.Errorf("%q is %+v, which comes back as %+v, %v", text, m, again, err)
+		}
+	})
+}
+
+func FuzzMarker(f *testing.F) {
+	for _, m := range examples {
+		f.Add(m.ID.PID, m.ID.Start, m.ID.Space, m.Host, m.Nonce)
+	}
+	f.Fuzz(func(t *testing.T, pid int, start string, space uint64, host string, nonce uint64) {
+		m := Marker{ID: procid.ID{PID: pid, Start: start, Space: space}, Host: host, Nonce: nonce}
+		switch {
+		case pid < 1, pid > math.MaxInt32, start != "" && !digits(start), len(start) > MaxMarker/4, !ValidHost(host),
+			space == procid.Unstated && nonce != 0:
+			return // nobody writes that
+		}
+		text := AppendMarker(nil, m)
+		if got, err := ParseMarker(text); err != nil || got != m {
+			t.Errorf("%+v became %q, which is %+v, %v", m, text, got, err)
 		}
 	})
 }
@@ -167,7 +199,11 @@ func TestTemplateFieldsComeBack(t *testing.T) {
 	if got, ok := tmpl.Skip(1).Parse(text[1:]); !ok || got != want {
 		t.Errorf("without its first byte, %q is %+v, %v", text, got, ok)
 	}
-	for _, bad := range []string{"", " x", " 0 h o;2030-01-02T12:00:00Z c\n", " 7 h o;noon c\n", " 7 h o;2030-01-02T12:00:00Z c", text + "x"} {
+	for _, bad := range []string{
+		"", " x", " 07 h o;2030-01-02T12:00:00Z c\n", " 7 h o;2030-01-02T12:00:00.0Z c\n", " 7 h o;2030-01-02T13:00:00+01:00 c\n",
+		" 7 h\x1b o;2030-01-02T12:00:00Z c\n", " 7 h o\u202e;2030-01-02T12:00:00Z c\n", " 7 h o;2030-01-02T12:00:00Z c\nc\n",
+		" 0 h o;2030-01-02T12:00:00Z c\n", " 7 h o;noon c\n", " 7 h o;2030-01-02T12:00:00Z c", text + "x",
+	} {
 		if got, ok := tmpl.Parse(bad); ok {
 			t.Errorf("%q is believed: %+v", bad, got)
 		}
@@ -189,7 +225,7 @@ func TestTemplateValuesStayOnOneLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(tmpl.Append(nil, Fields{PID: 1, Command: "x\n2\ny\x00"})); got != "1\nx?2?y?\n" {
+	if got := string(tmpl.Append(nil, Fields{PID: 1, Command: "x\n2\ny\x00\u2028"})); got != "1\nx?2?y??\n" {
 		t.Errorf("the text is %q", got)
 	}
 }
@@ -205,12 +241,17 @@ func TestBadTemplates(t *testing.T) {
 func FuzzTemplate(f *testing.F) {
 	f.Add(" {pid}\n", 1, "host", "cmd", "owner", "text")
 	f.Add("{{x}} {since}|{command}", 2, "", "a|b", "", "")
+	f.Add("{pid}|{since}|{owner}\n", 3, "", "", "o", "7|2030-01-02T12:00:00Z|nightly\n")
 	f.Fuzz(func(t *testing.T, template string, pid int, host, command, owner, text string) {
 		tmpl, err := ParseTemplate(template)
 		if err != nil {
 			return
 		}
-		if tmpl.Parse(text); len(text) > 0 {
+		// What is believed of any text, written again, is that text.
+		if got, ok := tmpl.Parse(text); ok && tmpl.unambiguous() && string(tmpl.Append(nil, got)) != text {
+			t.Errorf("%q: %q is %+v", template, text, got)
+		}
+		if len(text) > 0 {
 			tmpl.Skip(1).Parse(text[1:])
 		}
 		fields := Fields{PID: pid&0xffff + 1, Hostname: host, Command: command, Owner: owner, Since: noon}

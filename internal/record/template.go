@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gofilelock/filelock/internal/procid"
 )
 
 // A Template is the text that a holder leaves in a lock file: literal text
@@ -95,7 +97,7 @@ func (t *Template) Append(b []byte, f Fields) []byte {
 // oneLine keeps a value from looking like another field on a line of its own.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if procid.Control(r) {
 			return '?'
 		}
 		return r
@@ -117,8 +119,9 @@ func (t *Template) Skip(n int) *Template {
 }
 
 // Parse finds the fields in text that [Template.Append] has written. It
-// reports false where text is not of this template. A value extends to the
-// first place where the text after it occurs.
+// reports false where text is not of this template, or has a value that Append
+// would write otherwise. A value extends to the first place where the text
+// after it occurs.
 func (t *Template) Parse(text string) (f Fields, ok bool) {
 	if len(t.parts) == 0 {
 		return Fields{}, false
@@ -147,16 +150,19 @@ func (t *Template) Parse(text string) (f Fields, ok bool) {
 }
 
 func (f *Fields) set(name field, value string) bool {
+	if value != oneLine(value) {
+		return false
+	}
 	switch name {
 	case pid:
 		n, err := strconv.ParseInt(value, 10, 32)
-		if err != nil || n < 1 || !digits(value) {
+		if err != nil || n < 1 || value != strconv.FormatInt(n, 10) {
 			return false
 		}
 		f.PID = int(n)
 	case since:
 		t, err := time.Parse(time.RFC3339, value)
-		if err != nil {
+		if err != nil || value != t.UTC().Format(time.RFC3339) {
 			return false
 		}
 		f.Since = t
