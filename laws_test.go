@@ -155,6 +155,10 @@ func doubtful(t *testing.T) map[string]string {
 		change(&m)
 		return marker(m)
 	}
+	foreign := "133000000000000000" // as on Windows, in 2022
+	if runtime.GOOS == "windows" {
+		foreign = "2348562348956234895623489562348956234" // as on Linux
+	}
 	return map[string]string{
 		"empty":                      "",
 		"blank":                      " \n",
@@ -169,6 +173,9 @@ func doubtful(t *testing.T) map[string]string {
 		"this process, other number": with(func(m *record.Marker) { m.ID = procid.Self() }),
 		"a living process, no start": with(func(m *record.Marker) {
 			m.ID = procid.ID{PID: os.Getppid(), Space: procid.Unstated}
+		}),
+		"another system's start, py-filelock": with(func(m *record.Marker) {
+			m.ID = procid.ID{PID: m.ID.PID, Start: foreign, Space: procid.Unstated}
 		}),
 		"damaged blanks": with(func(m *record.Marker) {}) + " ",
 	}
