@@ -202,15 +202,19 @@ func (b *softBackend) publish(path string) (Grant, error) {
 	if errGive == nil && errClaim == nil {
 		return &softGrant{path: path, own: own}, nil
 	}
-	err = errors.Join(errClaim, retract(own, path), own.Close())
+	taken := errors.Is(errGive, fs.ErrExist)
+	if !taken {
+		err = retract(own, path)
+	}
+	err = errors.Join(err, errClaim, own.Close())
 	switch {
 	case errClaim != nil:
 		removeIfThere(claim) // once more; what can be said has been said
 	case err == nil && errors.Is(errGive, sys.ErrNoNames):
 		return b.create(path, content)
 	}
-	if err != nil && errors.Is(errGive, fs.ErrExist) {
-		return nil, err
+	if taken && err != nil {
+		return nil, err // and not ErrExist, which would have it tried again
 	}
 	return nil, errors.Join(errGive, err)
 }

@@ -104,6 +104,18 @@ func leads(path string, info sys.Info) error {
 	return err
 }
 
+// noMarker returns [ErrChanged] in the place of an error that came of there
+// being nothing at path, or something in the place of a marker that is none.
+func noMarker(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if at, errStat := sys.Lstat(path); sys.IsGone(err) || sys.IsGone(errStat) || errStat == nil && !at.Mode.IsRegular() {
+		return ErrChanged
+	}
+	return err
+}
+
 // New makes a file at path with the permissions mode, or if that is nil with
 // those that are usual. It fails with [fs.ErrExist] where anything is there, and
 // leaves no file behind when it fails.

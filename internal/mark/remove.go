@@ -15,14 +15,8 @@ func remove(path string, approve approval) (removed bool, err error) {
 	if sys.MayRead(err) {
 		f, err = sys.Open(path, sys.Peek)
 	}
-	if sys.IsGone(err) {
-		return false, ErrChanged
-	}
 	if err != nil {
-		if at, errStat := sys.Lstat(path); sys.IsGone(errStat) || errStat == nil && !at.Mode.IsRegular() {
-			return false, ErrChanged // a trap in its place
-		}
-		return false, err
+		return false, noMarker(path, err)
 	}
 	removed, err = removeOpen(f, path, approve)
 	return removed, errors.Join(err, f.Close())

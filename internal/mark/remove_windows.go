@@ -11,13 +11,10 @@ import (
 // rename or delete it meanwhile.
 func remove(path string, approve approval) (removed bool, err error) {
 	removed, err = sys.RemoveHeld(path, func(f sys.File) error { return approve(f, nil) })
-	switch {
-	case sys.IsGone(err):
-		err = ErrChanged
-	case errors.Is(err, windows.ERROR_SHARING_VIOLATION):
-		err = ErrBusy
+	if errors.Is(err, windows.ERROR_SHARING_VIOLATION) {
+		return removed, ErrBusy
 	}
-	return removed, err
+	return removed, noMarker(path, err)
 }
 
 // discard removes the file f, which has just been made at path, and closes it.
