@@ -85,6 +85,7 @@ func (a *acquisition) run(ctx context.Context) (*tenure, error) {
 		v = a.ask(ctx)
 	}
 	if v.outcome == entered && !v.nested {
+		a.lock.latest.Store(a.queue)
 		a.lock.log(ctx, "acquired")
 	}
 	returned = true

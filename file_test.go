@@ -67,8 +67,8 @@ func TestClosedFileStaysLocked(t *testing.T) {
 	must(t, f.Close())
 	_, err = filelock.New(f.Name()).TryAcquire(bg)
 	want(t, err, filelock.ErrLocked)
-	if s, err := l.Inspect(bg); !l.Held() || l.Depth(h.Context()) != 1 || err != nil || !s.Held {
-		t.Errorf("held %v, depth %d, %+v, %v", l.Held(), l.Depth(h.Context()), s, err)
+	if owned := filelock.WithOwner(h.Context(), nil); !l.Held() || l.Depth(h.Context()) != 1 || l.Depth(owned) != 0 {
+		t.Errorf("held %v, depth %d and %d", l.Held(), l.Depth(h.Context()), l.Depth(owned))
 	}
 	must(t, h.Release())
 	h, err = filelock.New(f.Name()).TryAcquire(bg)
@@ -76,6 +76,23 @@ func TestClosedFileStaysLocked(t *testing.T) {
 	must(t, h.Release())
 	_, err = l.TryAcquire(bg)
 	want(t, err, os.ErrClosed)
+}
+
+// TestClosedFileIsNoOther: the number of a file that is gone is used again.
+func TestClosedFileIsNoOther(t *testing.T) {
+	f := newFile(t)
+	l := filelock.NewFile(f)
+	must(t, l.Do(bg, func(context.Context) error { return nil }))
+	must(t, f.Close())
+	must(t, os.Remove(f.Name()))
+	must(t, filelock.NewFile(newFile(t)).Do(bg, func(ctx context.Context) error {
+		_, err := l.TryAcquire(ctx)
+		want(t, err, os.ErrClosed)
+		if l.Depth(ctx) != 0 {
+			t.Error("another file counts")
+		}
+		return nil
+	}))
 }
 
 func TestNewFileRefusesNonsense(t *testing.T) {

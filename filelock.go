@@ -102,7 +102,6 @@ func NewFile(f *os.File, opts ...FileOption) *FileLock {
 	b := &fileBackend{file: f}
 	if f != nil {
 		b.path = f.Name()
-		b.opened, b.errOpened = sys.InfoOf(f)
 	}
 	return &FileLock{b.core(opts)}
 }
@@ -112,11 +111,8 @@ func NewFile(f *os.File, opts ...FileOption) *FileLock {
 type fileBackend struct {
 	path    string
 	set     fileSettings
+	file    *os.File // the caller's; nil if there is only the path
 	content *record.Template
-
-	file      *os.File // the caller's; nil if there is only the path
-	opened    sys.Info // of file, which may be closed later
-	errOpened error
 }
 
 func (b *fileBackend) core(opts []FileOption) core {
@@ -221,7 +217,7 @@ func (b *fileBackend) Identify(context.Context) (any, error) {
 // stat describes the file, and does not open it.
 func (b *fileBackend) stat() (sys.Info, error) {
 	if b.file != nil {
-		return b.opened, b.errOpened
+		return sys.InfoOf(b.file)
 	}
 	return sys.Lstat(b.path)
 }
@@ -274,6 +270,22 @@ func local(pid int) Holder {
 // attempts bounds how often in a row something is tried again because others
 // were faster. After that the lock counts as contended.
 const attempts = 100
+
+// create makes the file at path, with the permissions that are asked for. It
+// fails with [fs.ErrExist] where there is one.
+func create(path string, mode *fs.FileMode) (sys.File, error) {
+	if mode == nil {
+		return sys.Create(path, 0o666)
+	}
+	f, err := sys.Create(path, *mode)
+	if err != nil {
+		return f, err
+	}
+	if err := f.Chmod(*mode); err != nil {
+		return f, errors.Join(err, f.Close()) // and it stays: others may have opened it
+	}
+	return f, nil
+}
 
 func lockable(mode fs.FileMode) bool { return mode.IsRegular() || mode.IsDir() }
 

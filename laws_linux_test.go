@@ -339,6 +339,42 @@ func TestLeaseIsWaitedFor(t *testing.T) {
 	must(t, l.Do(bg, func(context.Context) error { return nil }))
 }
 
+// TestLeaseOnADeadMarker has it read by a server while it is removed.
+func TestLeaseOnADeadMarker(t *testing.T) {
+	path := lockPath(t)
+	leaveStale(t, path)
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	const read = unix.F_RDLCK
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, read); err != nil {
+		t.Skipf("this file system has no leases: %v", err)
+	}
+	must(t, filelock.NewSoft(path).Do(bg, func(context.Context) error { return nil }))
+}
+
+// TestModeThatCannotBeSet: others have opened the file by then, and lock it.
+func TestModeThatCannotBeSet(t *testing.T) {
+	path := lockPath(t)
+	var peer *os.File
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) (err error) {
+		if op != fault.Chmod {
+			return nil
+		}
+		if peer, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
+			return err
+		}
+		return unix.EPERM
+	}})
+	_, err := filelock.New(path, filelock.WithMode(0o600)).TryAcquire(bg)
+	remove()
+	want(t, err, unix.EPERM)
+	defer peer.Close()
+	must(t, unix.Flock(int(peer.Fd()), unix.LOCK_EX|unix.LOCK_NB))
+	_, err = filelock.New(path).TryAcquire(bg)
+	want(t, err, filelock.ErrLocked)
+}
+
 func TestLaw23ModeIsSetOnCreationOnly(t *testing.T) {
 	old := unix.Umask(0o027)
 	defer unix.Umask(old)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofilelock/filelock/internal/procid"
@@ -39,6 +40,7 @@ type core struct {
 	path    string
 	set     lockSettings
 	misuse  error // options that make no sense: what every acquisition fails with
+	latest  atomic.Pointer[queue]
 }
 
 // Path returns the path that the lock was made with.
@@ -122,8 +124,7 @@ func (l *core) settings(opts []AcquireOption) acquireSettings {
 	return set
 }
 
-// Held reports whether anybody in this process has the lock. It does not, if
-// the lock's directory is no longer where its path says.
+// Held reports whether anybody in this process has the lock.
 func (l *core) Held() (held bool) {
 	l.onQueue(context.Background(), func(q *queue) { held = len(q.tenures) > 0 })
 	return held
@@ -171,14 +172,23 @@ func (l *core) ownTenure(ctx context.Context) (t *tenure, err error) {
 	return t, err
 }
 
-// onQueue calls do with the lock's queue, under its mutex, if there is one.
+// onQueue calls do with the lock's queue, under its mutex, if there is one. If
+// the lock's key cannot be told any more, because its file has been closed or
+// its directory has gone, that is the queue in which the lock was last taken.
 func (l *core) onQueue(ctx context.Context, do func(*queue)) error {
+	latest := l.latest.Load()
 	key, err := l.backend.Key(context.WithoutCancel(ctx))
-	if err != nil {
+	if err != nil && latest == nil {
 		return err
+	}
+	if err != nil {
+		key = latest.key
 	}
 	if q := existingQueue(key); q != nil {
 		defer q.drop()
+		if err != nil && q != latest {
+			return err // another lock has that key by now
+		}
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		do(q)

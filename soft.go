@@ -203,10 +203,11 @@ func (b *softBackend) publish(path string) (Grant, error) {
 		return &softGrant{path: path, own: own}, nil
 	}
 	taken := errors.Is(errGive, fs.ErrExist)
-	if !taken {
-		err = retract(own, path)
+	if taken {
+		err = errors.Join(errClaim, own.Close())
+	} else {
+		err = errors.Join(errClaim, own.Withdraw(path))
 	}
-	err = errors.Join(err, errClaim, own.Close())
 	switch {
 	case errClaim != nil:
 		removeIfThere(claim) // once more; what can be said has been said
@@ -258,20 +259,14 @@ func give(own *mark.Own, claim, path string) error {
 	switch errAt := own.At(path); {
 	case errAt == nil:
 		return nil
+	case errors.Is(err, fs.ErrExist) && !errors.Is(errAt, mark.ErrChanged):
+		return errAt // it may be ours
 	case !errors.Is(errAt, mark.ErrChanged):
 		return errors.Join(err, errAt)
 	case err == nil:
 		return fs.ErrExist // taken away, by somebody who breaks markers less carefully
 	}
 	return err
-}
-
-// retract removes the marker if it stands there in spite of an error.
-func retract(own *mark.Own, path string) error {
-	if _, err := own.Remove(path); !errors.Is(err, mark.ErrChanged) {
-		return err
-	}
-	return nil
 }
 
 func removeIfThere(path string) error {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -241,4 +242,72 @@ func TestReleaseAfterTheDirectoryIsGone(t *testing.T) {
 	must(t, os.WriteFile(dir, nil, 0o666))
 	want(t, h.Release(), filelock.ErrLost)
 	want(t, h.Release(), filelock.ErrNotHeld)
+}
+
+// takenAwayAtUnlink returns a plan that has somebody rename the marker away
+// between the last look at it and its removal.
+func takenAwayAtUnlink(path string) *fault.Plan {
+	done := false
+	return &fault.Plan{Before: func(op fault.Op, p string) error {
+		if op != fault.Unlink || p != path || done {
+			return nil
+		}
+		done = true
+		return os.Rename(path, path+".break.1")
+	}}
+}
+
+func TestStaleMarkerTakenAwayByOthers(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("an open file cannot be renamed on Windows")
+	}
+	path := lockPath(t)
+	leaveStale(t, path)
+	defer fault.Install(takenAwayAtUnlink(path))()
+	must(t, filelock.NewSoft(path).Do(bg, func(context.Context) error { return nil }))
+}
+
+func TestOwnMarkerTakenAwayByOthers(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("an open file cannot be renamed on Windows")
+	}
+	path := lockPath(t)
+	l := filelock.NewSoft(path)
+	h, err := l.Acquire(bg)
+	must(t, err)
+	defer fault.Install(takenAwayAtUnlink(path))()
+	want(t, h.Release(), filelock.ErrLost)
+	if l.Held() {
+		t.Error("the lock is still held")
+	}
+}
+
+// TestMarkerThatMayBeOurs: a server has made it and says that it was there, and
+// the look at it fails.
+func TestMarkerThatMayBeOurs(t *testing.T) {
+	path := lockPath(t)
+	failure := errors.New("no answer")
+	linked, failed := false, false
+	remove := fault.Install(&fault.Plan{
+		Before: func(op fault.Op, p string) error {
+			if op == fault.Lstat && p == path && linked && !failed {
+				failed = true
+				return failure
+			}
+			return nil
+		},
+		After: func(op fault.Op, _ string, err error) error {
+			if op == fault.Link && err == nil {
+				linked = true
+				return fs.ErrExist
+			}
+			return err
+		},
+	})
+	_, err := filelock.NewSoft(path).TryAcquire(bg)
+	remove()
+	want(t, err, failure)
+	if left, err := filepath.Glob(path + "*"); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }

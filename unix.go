@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 
-	"github.com/gofilelock/filelock/internal/mark"
 	"github.com/gofilelock/filelock/internal/sys"
 )
 
@@ -32,7 +31,7 @@ func (g *fileGrant) open(mode *fs.FileMode) error {
 				continue // somebody has removed it
 			}
 		case errors.Is(err, fs.ErrNotExist):
-			g.file, err = mark.New(g.path, mode)
+			g.file, err = create(g.path, mode)
 			if errors.Is(err, fs.ErrExist) {
 				continue // somebody else has made it
 			}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 
-	"github.com/gofilelock/filelock/internal/mark"
 	"github.com/gofilelock/filelock/internal/sys"
 	"golang.org/x/sys/windows"
 )
@@ -21,7 +20,7 @@ func (g *fileGrant) open(mode *fs.FileMode) (err error) {
 		g.file, err = sys.Open(g.path, sys.ReadWrite)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			g.file, err = mark.New(g.path, mode)
+			g.file, err = create(g.path, mode)
 			if errors.Is(err, fs.ErrExist) {
 				continue // somebody else has made it
 			}

@@ -17,7 +17,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"io/fs"
 
 	"github.com/gofilelock/filelock/internal/sys"
 )
@@ -114,21 +113,4 @@ func noMarker(path string, err error) error {
 		return ErrChanged
 	}
 	return err
-}
-
-// New makes a file at path with the permissions mode, or if that is nil with
-// those that are usual. It fails with [fs.ErrExist] where anything is there, and
-// leaves no file behind when it fails.
-func New(path string, mode *fs.FileMode) (sys.File, error) {
-	if mode == nil {
-		return sys.Create(path, 0o666)
-	}
-	f, err := sys.Create(path, *mode)
-	if err != nil {
-		return f, err
-	}
-	if err := f.Chmod(*mode); err != nil {
-		return f, errors.Join(err, discard(f, path))
-	}
-	return f, nil
 }

@@ -111,3 +111,98 @@ func TestPathIsLookedAtBeforeTheContent(t *testing.T) {
 		stillThere(t, path)
 	}
 }
+
+// TestMarkerIsFlushedBeforeItHasAName: some file systems store a file when it is
+// closed, and find out then that there is no room for it.
+func TestMarkerIsFlushedBeforeItHasAName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "marker")
+	remove := fault.Install(&fault.Plan{After: func(op fault.Op, _ string, err error) error {
+		if op == fault.Close && err == nil {
+			return unix.EDQUOT
+		}
+		return err
+	}})
+	_, err := Create(path, nil, []byte(content))
+	remove()
+	if !errors.Is(err, unix.EDQUOT) {
+		t.Errorf("Create returned %v", err)
+	}
+	gone(t, path)
+}
+
+// elsewhere has the marker at path get another number, as some file systems
+// give it each time.
+func elsewhere(t *testing.T, path string) {
+	t.Helper()
+	must(t, os.Rename(path, path+"2"))
+	must(t, os.WriteFile(path, []byte(content), 0o666))
+}
+
+// TestLookThatFailsSaysNothing fails each operation of the second look that a
+// marker of another number is given.
+func TestLookThatFailsSaysNothing(t *testing.T) {
+	for n := 1; ; n++ {
+		path, o := own(t)
+		elsewhere(t, path)
+		count := 0
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			if count++; count == n {
+				return unix.EIO
+			}
+			return nil
+		}})
+		removed, err := o.Remove(path)
+		remove()
+		if errors.Is(err, ErrChanged) {
+			t.Errorf("operation %d fails, and the marker counts as lost", n)
+		}
+		if count < n {
+			if !removed || err != nil || n < 10 {
+				t.Errorf("%d operations: %v, %v", count, removed, err)
+			}
+			return
+		}
+	}
+}
+
+// TestUnreadableMarkerMayStillBeOurs, unless numbers are known to be steady.
+func TestUnreadableMarkerMayStillBeOurs(t *testing.T) {
+	for _, steady := range []bool{false, true} {
+		path, o := own(t)
+		if steady {
+			must(t, o.At(path))
+		}
+		elsewhere(t, path)
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			if op == fault.Open {
+				return unix.EACCES
+			}
+			return nil
+		}})
+		err := o.At(path)
+		remove()
+		if errors.Is(err, ErrChanged) != steady || err == nil {
+			t.Errorf("steady %v: %v", steady, err)
+		}
+	}
+}
+
+// TestWithdrawTriesTwice has no descriptor for a second look.
+func TestWithdrawTriesTwice(t *testing.T) {
+	path, o := own(t)
+	elsewhere(t, path)
+	first := true
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if op == fault.Open && first {
+			first = false
+			return unix.EMFILE
+		}
+		return nil
+	}})
+	err := o.Withdraw(path)
+	remove()
+	if !errors.Is(err, unix.EMFILE) {
+		t.Errorf("Withdraw returned %v", err)
+	}
+	gone(t, path)
+}

@@ -14,20 +14,24 @@ import (
 type Own struct {
 	info    sys.Info
 	content []byte
-	kept    // the file itself, where it can be kept open
+	steady  bool // a path has been seen to lead to its number
+	kept         // the file itself, where it can be kept open
 }
 
-// Create makes a marker at path. It fails as [New] does.
+// Create makes a marker at path with the permissions mode, or if that is nil
+// with those that are usual. It fails with [fs.ErrExist] where anything is
+// there, and leaves no file behind when it fails.
 func Create(path string, mode *fs.FileMode, content []byte) (*Own, error) {
-	f, err := New(path, mode)
+	perm := fs.FileMode(0o666)
+	if mode != nil {
+		perm = *mode
+	}
+	f, err := sys.Create(path, perm)
 	if err != nil {
 		return nil, err
 	}
 	o := &Own{content: content}
-	if _, err = f.WriteAt(content, 0); err == nil {
-		o.info, err = f.Info()
-	}
-	if err != nil {
+	if err := o.fill(f, mode); err != nil {
 		return nil, errors.Join(err, discard(f, path))
 	}
 	if o.kept, err = keep(f); err != nil {
@@ -35,6 +39,21 @@ func Create(path string, mode *fs.FileMode, content []byte) (*Own, error) {
 		return nil, errors.Join(err, errRemove)
 	}
 	return o, nil
+}
+
+func (o *Own) fill(f sys.File, mode *fs.FileMode) (err error) {
+	if mode != nil {
+		if err := f.Chmod(*mode); err != nil {
+			return err
+		}
+	}
+	if _, err := f.WriteAt(o.content, 0); err != nil {
+		return err
+	}
+	if o.info, err = f.Info(); err != nil {
+		return err
+	}
+	return f.Flush() // before it has a name that others know
 }
 
 // ID returns the number of the file.
@@ -50,13 +69,17 @@ func (o *Own) At(path string) error {
 		return err
 	case !at.Mode.IsRegular():
 		return ErrChanged
-	case at.ID == o.info.ID && at.ModTime == o.info.ModTime:
-		return nil
 	}
-	// It has been touched, or is another one.
+	if at.ID == o.info.ID {
+		o.steady = true
+		if at.ModTime == o.info.ModTime {
+			return nil
+		}
+	}
+	// It has been touched, or is another one, or has another number now.
 	e, err := Inspect(path, len(o.content))
 	switch {
-	case sys.IsGone(err), errors.Is(err, fs.ErrPermission) && at.ID != o.info.ID:
+	case sys.IsGone(err), errors.Is(err, fs.ErrPermission) && o.steady && at.ID != o.info.ID:
 		return ErrChanged
 	case err == nil && !bytes.Equal(e.Content, o.content):
 		return ErrChanged
@@ -70,10 +93,30 @@ func (o *Own) At(path string) error {
 // same. Like [Break] it reports whether it has done it.
 func (o *Own) Remove(path string) (removed bool, err error) {
 	removed, err = o.kept.remove(path, o.approve)
-	if errors.Is(err, ErrChanged) && o.At(path) == nil {
-		return remove(path, o.approve) // by another number
+	if !errors.Is(err, ErrChanged) {
+		return removed, err
 	}
-	return removed, err
+	switch errAt := o.At(path); {
+	case errAt == nil:
+		return remove(path, o.approve) // by another number
+	case !errors.Is(errAt, ErrChanged):
+		return false, errAt
+	}
+	return false, err
+}
+
+// Withdraw removes o if it stands at path, and ends its use. It tries twice, the
+// second time with a descriptor more.
+func (o *Own) Withdraw(path string) error {
+	_, err := o.Remove(path)
+	errClose := o.Close()
+	if errors.Is(err, ErrChanged) {
+		return errClose
+	}
+	if err != nil {
+		remove(path, o.approve)
+	}
+	return errors.Join(err, errClose)
 }
 
 func (o *Own) approve(f sys.File, locked error) error {

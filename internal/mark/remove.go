@@ -12,8 +12,11 @@ import (
 func remove(path string, approve approval) (removed bool, err error) {
 	// For writing, if that may be: NFS wants that of whoever locks exclusively.
 	f, err := sys.Open(path, sys.ReadWrite)
-	if sys.MayRead(err) {
+	if sys.MayRead(err) || errors.Is(err, sys.ErrBusy) {
 		f, err = sys.Open(path, sys.Peek)
+	}
+	if errors.Is(err, sys.ErrBusy) {
+		return false, ErrBusy
 	}
 	if err != nil {
 		return false, noMarker(path, err)
@@ -48,6 +51,9 @@ func removeOpen(f sys.File, path string, approve approval) (removed bool, err er
 		return false, err
 	}
 	err = sys.Remove(path)
+	if sys.IsGone(err) {
+		return false, ErrChanged // to others, who do not lock it
+	}
 	return err == nil, err
 }
 

@@ -65,6 +65,9 @@ func InfoOf(f *os.File) (Info, error) { return infoOf(f.Stat()) }
 // OSFile fails: there is no second descriptor of an open file here.
 func (f File) OSFile(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
+// Flush does nothing.
+func (f File) Flush() error { return nil }
+
 // Info describes f.
 func (f File) Info() (Info, error) { return infoOf(f.Stat()) }
 

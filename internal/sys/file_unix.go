@@ -114,6 +114,23 @@ func (f File) OSFile(name string) (*os.File, error) {
 	return os.NewFile(uintptr(dup.fd), name), nil
 }
 
+// Flush has the file system store what it stores when a file is closed, and say
+// what it says then.
+func (f File) Flush() error {
+	var dup File
+	err := call(fault.Dup, "", func() (err error) {
+		dup, err = f.duplicate()
+		return err
+	})
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return dup.Close()
+}
+
 // Close closes f. Whatever it returns, the descriptor is gone afterwards, so
 // it is never tried again: another thread may own the number by then.
 func (f File) Close() error {

@@ -151,6 +151,9 @@ func (f File) duplicate() (dup File, err error) {
 	return dup, err
 }
 
+// Flush does nothing: markers are closed here before they are given a name.
+func (f File) Flush() error { return nil }
+
 // Close closes f. Whatever it returns, the handle is gone afterwards.
 func (f File) Close() error {
 	err := fault.After(fault.Close, "", windows.CloseHandle(f.handle))
