@@ -97,53 +97,8 @@ func createFile(path string, rights, share, disposition, attributes uint32) (win
 	return windows.CreateFile(name, rights, share, nil, disposition, attributes, 0)
 }
 
-// Duplicate returns a second descriptor of the open file f. The two share one
-// set of locks.
-func Duplicate(f *os.File) (dup File, err error) {
-	err = withFD(f, func(fd uintptr) error {
-		return call(fault.Dup, f.Name(), func() (err error) {
-			dup, err = File{windows.Handle(fd)}.duplicate()
-			return err
-		})
-	})
-	return dup, err
-}
-
-// InfoOf describes the open file f.
-func InfoOf(f *os.File) (info Info, err error) {
-	err = withFD(f, func(fd uintptr) (err error) {
-		info, err = File{windows.Handle(fd)}.Info()
-		return err
-	})
-	return info, err
-}
-
-// withFD lends the descriptor of f. It fails with [os.ErrClosed] if there is
-// none.
-func withFD(f *os.File, use func(fd uintptr) error) (err error) {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	if conn.Control(func(fd uintptr) { err = use(fd) }) != nil {
-		return os.ErrClosed
-	}
-	return err
-}
-
-// OSFile returns a duplicate of f, for use by others. Closing it, or losing it
-// to the garbage collector, leaves f and its locks alone.
-func (f File) OSFile(name string) (*os.File, error) {
-	var dup File
-	err := call(fault.Dup, name, func() (err error) {
-		dup, err = f.duplicate()
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(dup.handle), name), nil
-}
+func fileOf(handle uintptr) File { return File{windows.Handle(handle)} }
+func (f File) number() uintptr   { return uintptr(f.handle) }
 
 func (f File) duplicate() (dup File, err error) {
 	self := windows.CurrentProcess()
