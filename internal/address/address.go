@@ -11,38 +11,80 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/gofilelock/filelock/internal/sys"
 )
 
-// Key returns the name of the lock of the given kind at path: equal for all
-// spellings, different for different kinds. Hard links, and names that differ
-// in case on a file system that does not care, have keys of their own.
-//
-// The error is that of a stat of the directory.
-func Key(kind, path string) (string, error) {
+// A Key makes the names of a lock: equal for all spellings of its path,
+// different for different kinds. Hard links, and names that differ in case on a
+// file system that does not care, have keys of their own.
+type Key struct {
+	kind, path string
+	dir        sys.Name
+	base       string
+	rooted     bool // it does not depend on the working directory
+	latest     atomic.Pointer[known]
+}
+
+// known is what was found out last: mostly that is so still.
+type known struct {
+	dir sys.ID
+	key string
+	at  atomic.Int64 // when, in nanoseconds since began
+}
+
+var began = time.Now()
+
+// fresh is for how long nobody asks again. It saves a busy process a stat for
+// each acquisition. Meanwhile somebody may give the directory another name,
+// which puts an acquisition into the wrong queue: then it is the system that
+// keeps others out.
+const fresh = time.Millisecond
+
+// KeyOf returns the key of the lock of the given kind at path.
+func KeyOf(kind, path string) *Key {
 	dir, base := Split(path)
 	if base == "." || base == ".." {
 		// A directory by a name that is not its own.
 		dir, base = path, ""
 	}
-	info, err := sys.Stat(dir)
+	return &Key{kind: kind, path: path, dir: sys.NameOf(dir), base: base, rooted: filepath.IsAbs(path)}
+}
+
+// Get returns the key as it is now. The error is that of a stat of the
+// directory.
+func (k *Key) Get() (string, error) {
+	now := int64(time.Since(began))
+	latest := k.latest.Load()
+	if latest != nil && now-latest.at.Load() < int64(fresh) && k.rooted {
+		return latest.key, nil
+	}
+	info, err := k.dir.Stat()
 	if err != nil {
 		return "", err
 	}
 	if info.ID == (sys.ID{}) { // a system without file numbers
-		abs, err := filepath.Abs(path)
-		return kind + ":" + abs, err
+		abs, err := filepath.Abs(k.path)
+		return k.kind + ":" + abs, err
 	}
-	key := make([]byte, 0, len(kind)+len(base)+36)
-	key = append(key, kind...)
+	if latest != nil && latest.dir == info.ID {
+		latest.at.Store(now)
+		return latest.key, nil
+	}
+	key := make([]byte, 0, len(k.kind)+len(k.base)+36)
+	key = append(key, k.kind...)
 	key = append(key, ':')
 	key = strconv.AppendUint(key, info.ID.Dev, 16)
 	key = append(key, ':')
 	key = strconv.AppendUint(key, info.ID.Ino, 16)
 	key = append(key, '/')
-	key = append(key, base...)
-	return string(key), nil
+	key = append(key, k.base...)
+	latest = &known{dir: info.ID, key: string(key)}
+	latest.at.Store(now)
+	k.latest.Store(latest)
+	return latest.key, nil
 }
 
 // Split returns the directory of path and its last element. Unlike

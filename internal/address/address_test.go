@@ -26,12 +26,12 @@ func TestKeyIsTheSameForEverySpelling(t *testing.T) {
 		}
 		spellings = append(spellings, "link/x.lock")
 	}
-	want, err := Key("k", spellings[0])
+	want, err := KeyOf("k", spellings[0]).Get()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range spellings {
-		got, err := Key("k", path)
+		got, err := KeyOf("k", path).Get()
 		if err != nil || got != want {
 			t.Errorf("Key(%q) = %q, %v; want %q", path, got, err, want)
 		}
@@ -48,7 +48,7 @@ func TestKeyDiffers(t *testing.T) {
 	for _, c := range []struct{ kind, path string }{
 		{"k", "x.lock"}, {"k", "y.lock"}, {"j", "x.lock"}, {"k", "sub/x.lock"}, {"k", "."}, {"k", "sub"},
 	} {
-		key, err := Key(c.kind, c.path)
+		key, err := KeyOf(c.kind, c.path).Get()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestKeyDiffers(t *testing.T) {
 }
 
 func TestKeyOfMissingDirectoryFails(t *testing.T) {
-	_, err := Key("k", filepath.Join(t.TempDir(), "missing", "x.lock"))
+	_, err := KeyOf("k", filepath.Join(t.TempDir(), "missing", "x.lock")).Get()
 	if !os.IsNotExist(err) {
 		// os.IsNotExist knows *os.SyscallError.
 		t.Fatalf("Key in a missing directory: %v", err)

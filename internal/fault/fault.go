@@ -24,10 +24,14 @@ const (
 	Write    Op = "write"
 	Truncate Op = "truncate"
 	Chmod    Op = "chmod"
+	Statfs   Op = "statfs"
+	Times    Op = "utimensat"
 	Link     Op = "link"
 	Rename   Op = "rename"
 	Unlink   Op = "unlink"
 	Getwd    Op = "getwd"
+	Notify   Op = "inotify_init1"
+	Watch    Op = "inotify_add_watch"
 )
 
 // A Plan says what happens to operations. Either function may be nil. They are

@@ -122,6 +122,22 @@ func Describe(pid int) (command string, started time.Time) {
 	return Printable(commandOf(pid)), startedAt(pid)
 }
 
+// DescribeSelf is Describe for this process, and quick: neither changes.
+func DescribeSelf() (command string, started time.Time) {
+	d := ownDescription()
+	return d.command, d.started
+}
+
+type description struct {
+	command string
+	started time.Time
+}
+
+var ownDescription = lasting(func() (d description) {
+	d.command, d.started = Describe(os.Getpid())
+	return d
+})
+
 // Printable makes s fit to be shown in an error: one line without control
 // characters and of bounded length. Any process can choose its own name.
 func Printable(s string) string {

@@ -133,10 +133,14 @@ func infoOf(st *unix.Stat_t) Info {
 		mode |= fs.ModeIrregular
 	}
 	return Info{
-		ID:      ID{uint64(st.Dev), uint64(st.Ino)},
-		Mode:    mode,
-		Size:    st.Size,
-		ModTime: int64(st.Mtim.Sec)*1e9 + int64(st.Mtim.Nsec),
+		ID:       ID{uint64(st.Dev), uint64(st.Ino)},
+		Mode:     mode,
+		Size:     st.Size,
+		ModTime:  int64(st.Mtim.Sec)*1e9 + int64(st.Mtim.Nsec),
+		Accessed: int64(st.Atim.Sec)*1e9 + int64(st.Atim.Nsec),
+		Links:    int(st.Nlink),
+		Changed:  int64(st.Ctim.Sec)*1e9 + int64(st.Ctim.Nsec),
+		Fine:     st.Ctim.Nsec%1e6 != 0,
 	}
 }
 

@@ -185,6 +185,7 @@ func infoOf(h windows.Handle) (Info, error) {
 		Mode:    mode,
 		Size:    int64(d.FileSizeHigh)<<32 | int64(d.FileSizeLow),
 		ModTime: d.LastWriteTime.Nanoseconds(),
+		Links:   int(d.NumberOfLinks),
 	}, nil
 }
 

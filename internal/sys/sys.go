@@ -53,6 +53,13 @@ type Info struct {
 	Mode    fs.FileMode // type and permissions
 	Size    int64
 	ModTime int64 // nanoseconds since 1970
+
+	// Of these nothing is known outside of Unix: how many names the file has,
+	// when it was accessed and changed, in nanoseconds since 1970, and whether
+	// times are seen to be finer than a millisecond.
+	Links             int
+	Accessed, Changed int64
+	Fine              bool
 }
 
 // Getwd returns the working directory.

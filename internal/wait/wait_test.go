@@ -2,7 +2,6 @@ package wait
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,55 +11,55 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestPollBacksOff(t *testing.T) {
+// pauses returns when n pauses of a wait without events end.
+func pauses(t *testing.T, longest time.Duration, n int) (at []time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
+		w := New("", 0, longest, nil)
+		defer w.Close()
 		start := time.Now()
-		var at []time.Duration
-		v, err := Poll(t.Context(), 0, func() (int, bool, error) {
-			at = append(at, time.Since(start))
-			return 42, len(at) == 9, nil
-		})
-		if v != 42 || err != nil {
-			t.Errorf("Poll returned %d, %v", v, err)
-		}
-		const ms = time.Millisecond
-		want := []time.Duration{0, ms, 3 * ms, 7 * ms, 15 * ms, 31 * ms, 63 * ms, 113 * ms, 163 * ms}
-		for i := range want {
-			if at[i] != want[i] {
-				t.Errorf("tries were at %v, want %v", at, want)
-				break
+		for range n {
+			if err := w.Pause(t.Context()); err != nil {
+				t.Fatal(err)
 			}
+			at = append(at, time.Since(start))
 		}
 	})
+	return at
 }
 
-func TestPollHeedsTheInterval(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		start, n := time.Now(), 0
-		Poll(t.Context(), 100*time.Microsecond, func() (int, bool, error) { n++; return 0, n == 11, nil })
-		if d := time.Since(start); d != time.Millisecond {
-			t.Errorf("10 pauses took %v", d)
+func TestPausesGrow(t *testing.T) {
+	const ms = time.Millisecond
+	want := []time.Duration{ms, 3 * ms, 7 * ms, 15 * ms, 31 * ms, 63 * ms, 113 * ms, 163 * ms}
+	for i, at := range pauses(t, 0, len(want)) {
+		if at != want[i] {
+			t.Errorf("pause %d ends after %v, want %v", i, at, want[i])
 		}
-	})
+	}
 }
 
-func TestPollEndsWithTheContext(t *testing.T) {
+func TestPausesHeedTheInterval(t *testing.T) {
+	at := pauses(t, 100*time.Microsecond, 10)
+	if d := at[9]; d != time.Millisecond {
+		t.Errorf("10 pauses took %v", d)
+	}
+}
+
+func TestPauseEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()
-		_, err := Poll(ctx, time.Hour, func() (int, bool, error) { return 1, false, nil })
+		w := New("", 0, time.Hour, nil)
+		defer w.Close()
+		var err error
+		for err == nil {
+			err = w.Pause(ctx)
+		}
 		if err != context.DeadlineExceeded || time.Since(start) != time.Minute {
-			t.Errorf("Poll returned %v after %v", err, time.Since(start))
+			t.Errorf("Pause returned %v after %v", err, time.Since(start))
+		}
+		if err := w.Pause(ctx); err != context.DeadlineExceeded {
+			t.Errorf("Pause returned %v", err)
 		}
 	})
-}
-
-func TestPollEndsWithAnError(t *testing.T) {
-	failure := errors.New("for good")
-	n := 0
-	_, err := Poll(context.Background(), 0, func() (int, bool, error) { n++; return 0, false, failure })
-	if err != failure || n != 1 {
-		t.Errorf("Poll returned %v after %d tries", err, n)
-	}
 }
