@@ -15,7 +15,7 @@ type acquisition struct {
 	lock    *core
 	set     acquireSettings
 	queue   *queue
-	waiter  *waiter
+	waiter  waiter
 	start   time.Time
 	waiting bool // others have been told so
 	grant   Grant
@@ -23,9 +23,11 @@ type acquisition struct {
 }
 
 // acquire gets a hold for owner: a new tenure, or one more hold of a tenure
-// that the owner has. A scoped tenure is that of a Do.
-func (l *core) acquire(ctx context.Context, owner *Owner, set acquireSettings, scoped bool) (_ *tenure, err error) {
-	a := acquisition{lock: l, set: set, start: time.Now()}
+// that the owner has.
+//
+// The new tenure is made in slot.
+func (l *core) acquire(ctx context.Context, owner *Owner, set acquireSettings, slot *tenure) (*tenure, error) {
+	a := &acquisition{lock: l, set: set}
 	once := set.nonBlocking || set.timeout == 0
 	if l.misuse != nil {
 		return nil, a.explain(ctx, l.misuse)
@@ -33,14 +35,15 @@ func (l *core) acquire(ctx context.Context, owner *Owner, set acquireSettings, s
 	if ctx.Err() != nil {
 		return nil, a.explain(ctx, contextError(ctx))
 	}
-	a.waiter = &waiter{
-		lock: l, owner: owner, context: ownerContextOf(ctx),
-		scoped: scoped, shared: set.shared, try: once,
+	a.waiter = waiter{
+		lock: l, owner: owner, context: ownerContextOf(ctx), slot: slot,
+		shared: set.shared, try: once, interval: set.interval,
 	}
 	_, limited := ctx.Deadline()
 	switch {
 	case once:
 	case set.timeout > 0:
+		a.start = time.Now()
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadlineCause(ctx, a.start.Add(set.timeout), ErrTimeout)
 		defer cancel()
@@ -51,7 +54,7 @@ func (l *core) acquire(ctx context.Context, owner *Owner, set acquireSettings, s
 	if err != nil {
 		return nil, a.explain(ctx, err)
 	}
-	a.queue = queueFor(key)
+	a.queue = queueFor(key, l.latest.Load())
 	t, err := a.run(ctx)
 	if err != nil {
 		return nil, a.explain(ctx, err)
@@ -77,7 +80,7 @@ func (a *acquisition) run(ctx context.Context) (*tenure, error) {
 	var v verdict
 	returned := false
 	defer func() { a.tidyUp(v, returned) }() // also if a backend panics, or ends the goroutine
-	v = a.queue.push(a.waiter)
+	v = a.queue.push(&a.waiter)
 	if v.outcome == pending {
 		v = a.await(ctx)
 	}
@@ -101,7 +104,7 @@ func (a *acquisition) tidyUp(v verdict, returned bool) {
 		if a.grant != nil { // somebody panicked who had it in hand
 			a.queue.owe(a.grant, a.lock)
 		}
-		a.queue.leave(a.waiter)
+		a.queue.leave(&a.waiter)
 	} else if !returned {
 		v.tenure.leave(abandon)
 	}
@@ -120,7 +123,7 @@ func (a *acquisition) await(ctx context.Context) verdict {
 	}
 	select {
 	case <-a.waiter.ready:
-		return a.queue.verdictOf(a.waiter)
+		return a.queue.verdictOf(&a.waiter)
 	case <-ctx.Done():
 		return a.standDown(a.ended(ctx))
 	}
@@ -129,7 +132,7 @@ func (a *acquisition) await(ctx context.Context) verdict {
 // standDown gives up for the reason err, unless the verdict has just been
 // given.
 func (a *acquisition) standDown(err error) verdict {
-	if v := a.queue.leave(a.waiter); v.outcome == entered || v.outcome == refused {
+	if v := a.queue.leave(&a.waiter); v.outcome == entered || v.outcome == refused {
 		return v
 	}
 	return verdict{outcome: refused, err: err}
@@ -142,7 +145,7 @@ func (a *acquisition) ask(ctx context.Context) verdict {
 		return refusal(fmt.Errorf("an earlier release failed, and fails again: %w", err))
 	}
 	b := a.lock.backend
-	r := Request{Shared: a.set.shared, NoWait: true, PollInterval: a.set.interval, Owner: a.waiter.owner.name}
+	r := a.waiter.request()
 	g, err := b.Acquire(ctx, r)
 	if errors.Is(err, ErrLocked) && !a.waiter.try {
 		if err := a.prepareToWait(ctx); err != nil {
@@ -160,7 +163,7 @@ func (a *acquisition) ask(ctx context.Context) verdict {
 		return refusal(invalid("the backend %T returned neither a grant nor an error", b))
 	}
 	a.grant = g
-	return verdict{outcome: entered, tenure: a.queue.take(a.waiter, g, a.lossOf(g))}
+	return verdict{outcome: entered, tenure: a.queue.take(&a.waiter, g, a.lossOf(g))}
 }
 
 // lossOf prepares for the loss of g, if it can be lost.
@@ -184,7 +187,7 @@ func (a *acquisition) prepareToWait(ctx context.Context) error {
 	a.queue.refuse()
 	if i, ok := a.lock.backend.(IdentifyingBackend); ok {
 		if id, err := i.Identify(ctx); err == nil {
-			if err := a.queue.standsBehind(id, a.waiter); err != nil {
+			if err := a.queue.standsBehind(id, &a.waiter); err != nil {
 				return err
 			}
 		}
@@ -198,6 +201,9 @@ func (a *acquisition) startWaiting(ctx context.Context) error {
 		return nil
 	}
 	a.waiting = true
+	if a.start.IsZero() {
+		a.start = time.Now()
+	}
 	a.lock.log(ctx, "waiting")
 	a.news = a.announce(ctx)
 	if a.waiter.unlimited {
@@ -283,7 +289,7 @@ func (a *acquisition) announce(ctx context.Context) *news {
 			return // stopped
 		}
 		defer func() { n.turn <- struct{}{} }()
-		info := WaitInfo{Path: a.lock.path, Waited: time.Since(a.start), Position: a.queue.position(a.waiter)}
+		info := WaitInfo{Path: a.lock.path, Waited: time.Since(a.start), Position: a.queue.position(&a.waiter)}
 		info.Holder, _ = a.lock.holder(ctx)
 		tell(info)
 		pause = min(2*pause, longestNews)

@@ -41,6 +41,7 @@ type Backend interface {
 
 // A Request says how a lock is wanted.
 type Request struct {
+	Key          string        // what Key has returned
 	Shared       bool          // with others who want it shared
 	NoWait       bool          // try once
 	PollInterval time.Duration // the longest pause between two tries where there are no events; 0: the kind's own
@@ -64,8 +65,8 @@ type IdentifyingBackend interface {
 }
 
 // A Grant is a physical lock that this process has. It may also be a
-// [LosableGrant], a [FencedGrant], a [FileGrant], an [IdentifiedGrant] and an
-// [AbandonableGrant]. Release is called by one goroutine at a time, and the
+// [LosableGrant], a [FencedGrant], a [FileGrant], an [IdentifiedGrant], a
+// [HandedGrant] and an [AbandonableGrant]. Release is called by one goroutine at a time, and the
 // methods of those by any, during a Release too.
 type Grant interface {
 	// Release gives the lock back within a bounded time, ten seconds at most,
@@ -93,6 +94,15 @@ type FileGrant interface {
 // An IdentifiedGrant knows what it has locked, by a value as from
 // [IdentifyingBackend].
 type IdentifiedGrant interface{ Identity() any }
+
+// A HandedGrant can pass from one owner of this process to the next without
+// being given back, for as long as that is fair to those outside.
+type HandedGrant interface {
+	// HandOver reports whether the grant is now as good as one that to.Acquire
+	// would get for r, which wants it in the same mode. If not, it is released.
+	// It is called by one goroutine at a time, and never during a Release.
+	HandOver(to Backend, r Request) bool
+}
 
 // An AbandonableGrant has a last resort for a Release that failed and that
 // nobody will call again. Without it Release is tried again ahead of the next

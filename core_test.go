@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/locktest"
 )
 
 // A backend is a lock without a file, that does as its fields say.
@@ -504,5 +505,45 @@ func TestErrorsInWords(t *testing.T) {
 	_, err = l.TryAcquire(bg)
 	if got := err.Error(); got != "x.lock: locked by pid 7" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestOwnerIsAdmittedWithTheReaders has one owner wait twice, in front of a
+// writer and behind it.
+func TestOwnerIsAdmittedWithTheReaders(t *testing.T) {
+	for _, k := range kinds() {
+		if k.Name == "soft" {
+			continue
+		}
+		path := lockPath(t)
+		first := acquire(t, bg, k.New(path))
+		o := ownedBy("o")
+		type wait struct {
+			ctx  context.Context
+			opts []filelock.AcquireOption
+		}
+		shared := []filelock.AcquireOption{filelock.Shared()}
+		got := make([]chan *filelock.Hold, 4)
+		for i, w := range []wait{{bg, shared}, {o, shared}, {bg, nil}, {o, shared}} {
+			waiting := make(chan struct{})
+			got[i] = make(chan *filelock.Hold, 1)
+			go func() {
+				h, err := k.New(path, filelock.WithLogger(locktest.WhenWaiting(waiting))).Acquire(w.ctx, w.opts...)
+				if err != nil {
+					t.Error(err)
+				}
+				got[i] <- h
+			}()
+			<-waiting
+		}
+		must(t, first.Release())
+		var holds []*filelock.Hold
+		for _, i := range []int{0, 1, 3} {
+			holds = append(holds, <-got[i])
+		}
+		for _, h := range holds {
+			must(t, h.Release())
+		}
+		must(t, (<-got[2]).Release())
 	}
 }

@@ -80,9 +80,10 @@ func TestCycleThroughASecondNameThatIsTakenLater(t *testing.T) {
 	hr := acquire(t, x, r)
 	ctx, cancel := context.WithCancel(x)
 	defer cancel()
-	waiting, waited := make(chan struct{}), make(chan error, 1)
+	waiting, waited := make(chan struct{}), make(chan error, 2)
 	go func() { // x, who has r, waits for the lock by its second name
 		h, err := filelock.New(a2, filelock.WithLogger(locktest.WhenWaiting(waiting)), filelock.WithPollInterval(time.Hour)).Acquire(ctx)
+		waited <- err // before anybody else can have it
 		if err == nil {
 			err = h.Release()
 		}
@@ -94,14 +95,22 @@ func TestCycleThroughASecondNameThatIsTakenLater(t *testing.T) {
 	h, err := filelock.New(a).TryAcquire(o)
 	if errors.Is(err, filelock.ErrLocked) { // x was faster: nothing to see
 		must(t, <-waited)
+		must(t, <-waited)
 		must(t, hr.Release())
 		return
 	}
 	must(t, err)
-	_, err = r.Acquire(o) // who has it, waits for r
-	want(t, err, filelock.ErrDeadlock)
-	cancel()
-	<-waited
+	select {
+	case err := <-waited: // x was so fast that it is done
+		must(t, err)
+		must(t, <-waited)
+	default:
+		_, err = r.Acquire(o) // who has it, waits for r
+		want(t, err, filelock.ErrDeadlock)
+		cancel()
+		<-waited
+		<-waited
+	}
 	must(t, h.Release())
 	must(t, hr.Release())
 }

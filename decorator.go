@@ -31,17 +31,19 @@ func (l *core) Do(ctx context.Context, fn func(context.Context) error, opts ...A
 			return l.under(ctx, t, fn)
 		}
 	}
+	p := &possession{}
 	owner, carried := l.ownerOf(ctx)
 	made := owner == nil
 	if made {
-		owner = &Owner{}
+		owner = &p.owner
 		carried = owner
 	}
-	t, err := l.acquire(ctx, owner, l.settings(opts), true)
+	p.tenure.scoped = true
+	t, err := l.acquire(ctx, owner, l.settings(opts), &p.tenure)
 	if err != nil {
 		return err
 	}
-	return l.under(newHoldContext(ctx, carried, t), t, func(ctx context.Context) error {
+	return l.under(newHoldContext(ctx, carried, t, &p.context), t, func(ctx context.Context) error {
 		defer func() { // before the lock is free
 			if made {
 				owner.end()

@@ -11,7 +11,24 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/gofilelock/filelock/internal/address"
+	"github.com/gofilelock/filelock/internal/wait"
 )
+
+func (b *fileBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
+	g, err := b.attempt(r)
+	if r.NoWait || !errors.Is(err, ErrLocked) {
+		return g, err
+	}
+	w := wait.New("", 0, r.PollInterval, nil)
+	defer w.Close()
+	for errors.Is(err, ErrLocked) {
+		if err := w.Pause(ctx); err != nil {
+			return nil, err
+		}
+		g, err = b.attempt(r)
+	}
+	return g, err
+}
 
 // attempt tries once to get the lock, as gofrs/flock does it here: with record
 // locks of the process, or not at all.

@@ -57,7 +57,6 @@ import (
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/record"
 	"github.com/gofilelock/filelock/internal/sys"
-	"github.com/gofilelock/filelock/internal/wait"
 )
 
 // A FileLock is a lock of the operating system on a file or a directory:
@@ -72,8 +71,9 @@ import (
 // is left of it: acquisition makes sure that the path still leads to the file
 // that it has locked.
 //
-// Attempts open the file and close it, which drops the record locks of fcntl(2)
-// that this same process has on it by other means.
+// Attempts open the file and close it, up to 200 ms after the last release, which
+// drops the record locks of fcntl(2) that this same process has on it by other
+// means.
 //
 // # Windows
 //
@@ -111,6 +111,8 @@ func NewFile(f *os.File, opts ...FileOption) *FileLock {
 type fileBackend struct {
 	path    string
 	set     fileSettings
+	key     *address.Key
+	name    sys.Name
 	file    *os.File // the caller's; nil if there is only the path
 	content *record.Template
 }
@@ -130,6 +132,9 @@ func (b *fileBackend) core(opts []FileOption) core {
 		misuse = checkPath(b.path)
 	case b.content != nil && appends(b.file):
 		misuse = invalid("WithContent cannot replace the content of a file that is open for appending")
+	}
+	if name, _ := b.kind(); b.file == nil {
+		b.key, b.name = address.KeyOf(name, b.path), sys.NameOf(b.path)
 	}
 	return core{backend: b, path: b.path, set: b.set.lockSettings, misuse: misuse}
 }
@@ -160,10 +165,10 @@ func (b *fileBackend) kind() (name string, kind holders.Kind) {
 }
 
 func (b *fileBackend) Key(context.Context) (string, error) {
-	name, _ := b.kind()
 	if b.file == nil {
-		return address.Key(name, b.path)
+		return b.key.Get()
 	}
+	name, _ := b.kind()
 	info, err := b.stat()
 	return fmt.Sprintf("%s open:%x:%x", name, info.ID.Dev, info.ID.Ino), err
 }
@@ -182,24 +187,6 @@ func makeParents(path string, perm *fs.FileMode) error {
 		return fmt.Errorf("directory %s: %w (make it, or use WithParents)", dir, err)
 	}
 	return nil // somebody has just made it
-}
-
-func (b *fileBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
-	return poll(ctx, r, func() (Grant, error) { return b.attempt(r) })
-}
-
-// poll makes one attempt or, if r permits, as many as it takes.
-func poll(ctx context.Context, r Request, attempt func() (Grant, error)) (Grant, error) {
-	if r.NoWait {
-		return attempt()
-	}
-	return wait.Poll(ctx, r.PollInterval, func() (Grant, bool, error) {
-		g, err := attempt()
-		if errors.Is(err, ErrLocked) {
-			return nil, false, nil
-		}
-		return g, true, err
-	})
 }
 
 // fileIdentity is what tells one OS lock from all others.

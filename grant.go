@@ -14,114 +14,182 @@ import (
 	"github.com/gofilelock/filelock/internal/holders"
 	"github.com/gofilelock/filelock/internal/record"
 	"github.com/gofilelock/filelock/internal/sys"
+	"github.com/gofilelock/filelock/internal/wait"
 )
 
-// A fileGrant is an OS lock that this process has.
+// A fileGrant is an OS lock that this process has, or wants.
 type fileGrant struct {
+	key    string
+	name   sys.Name // from the root; of nothing if the file is the caller's
+	kind   holders.Kind
+	remove bool
+
 	file     sys.File
-	path     string // from the root
+	open     bool
 	id       sys.ID
-	kind     holders.Kind
-	remove   bool
+	isDir    bool
 	readOnly error // why the file could not be opened for writing
+	accessed int64 // when the file was, as was last seen
+	changed  int64
+	local    int // 1: nobody comes to the file but through this system; -1: they may; 0: unknown
+
+	turn wait.Turn
 
 	mu    sync.Mutex // guards the end of file
-	given bool       // the lock has been given back, and the file closed
+	given bool       // the lock has been given back
+	lent  bool       // somebody has a duplicate of file, and with it the lock
 }
 
 // errMoved says that the path does not lead to the file that was locked.
 var errMoved = errors.New("the file was replaced while it was locked")
 
-// attempt tries once to get the lock.
-func (b *fileBackend) attempt(r Request) (Grant, error) {
-	if b.file != nil {
-		return b.attemptOpen(r)
-	}
-	path, err := address.Abs(b.path)
+func (b *fileBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
+	g, err := b.newGrant(r.Key)
 	if err != nil {
 		return nil, err
 	}
-	for range attempts {
-		g, err := b.take(path, r)
-		if !errors.Is(err, errMoved) {
-			return g, err
+	err = b.try(g, r)
+	if errors.Is(err, ErrLocked) && !r.NoWait {
+		err = b.wait(ctx, g, r)
+	}
+	if err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	g.turn = wait.Turn{}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.given = false
+	return g, nil
+}
+
+func (b *fileBackend) newGrant(key string) (g *fileGrant, err error) {
+	if b.file != nil {
+		_, kind := b.kind()
+		g = &fileGrant{kind: kind}
+		if g.file, err = sys.Duplicate(b.file); err != nil { // which keeps the lock if the caller closes the file
+			return nil, err
+		}
+		if err = g.opened(); err != nil {
+			return nil, err
+		}
+		return g, nil
+	}
+	name, err := b.absolute()
+	if err != nil {
+		return nil, err
+	}
+	if g = takeKept(key); g == nil {
+		_, kind := b.kind()
+		g = &fileGrant{key: key, kind: kind}
+	}
+	g.name, g.remove = name, b.set.remove
+	return g, nil
+}
+
+// absolute returns the path from the root.
+func (b *fileBackend) absolute() (sys.Name, error) {
+	path, err := address.Abs(b.path)
+	if path == b.name.String() {
+		return b.name, nil
+	}
+	return sys.NameOf(path), err
+}
+
+// wait tries until it gets the lock. The file stays open in between, so that
+// those who wait do not wake each other by closing it.
+func (b *fileBackend) wait(ctx context.Context, g *fileGrant, r Request) error {
+	w := wait.New(g.name.String(), wait.Unlocking, r.PollInterval, func() bool { return g.open && g.file.Knock() })
+	defer w.Close()
+	for {
+		if err := w.Pause(ctx); err != nil {
+			return err
+		}
+		if err := b.try(g, r); !errors.Is(err, ErrLocked) {
+			wait.Heard(g.id)
+			return err
 		}
 	}
-	return nil, ErrLocked
 }
 
-// take opens, locks and verifies the file at path.
-func (b *fileBackend) take(path string, r Request) (Grant, error) {
-	_, kind := b.kind()
-	g := &fileGrant{path: path, kind: kind, remove: b.set.remove}
-	err := g.open(b.set.mode)
-	if errors.Is(err, sys.ErrBusy) {
-		return nil, ErrLocked // not by a lock, but for as long as it takes
+// try tries once to get the lock, with the file that is open or else one that it
+// opens. If it fails the file may be open.
+func (b *fileBackend) try(g *fileGrant, r Request) error {
+	for range attempts {
+		if !g.open {
+			if err := g.openFile(b.set.mode); err != nil {
+				return err
+			}
+		}
+		err := g.lock(r.Shared)
+		if err == nil {
+			err = b.begin(g, r)
+		} else if errors.Is(err, ErrLocked) && g.leads() != nil {
+			err = errMoved // the lock is another one by now
+		}
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+		if err := g.close(); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := g.lock(r.Shared); err != nil {
-		return nil, g.abort(err)
-	}
-	info, err := g.verify()
-	g.remove = g.remove && !info.Mode.IsDir()
+	return ErrLocked
+}
+
+// begin makes sure that what has just been locked is the lock, or unlocks it.
+func (b *fileBackend) begin(g *fileGrant, r Request) error {
+	err := g.leads()
 	if err == nil {
-		err = b.write(g, info, r)
+		err = b.write(g, r)
 	}
 	if err != nil {
-		return nil, g.abort(errors.Join(err, g.unlock()))
+		return errors.Join(err, g.unlock())
 	}
-	return g, nil
+	return nil
 }
 
-// attemptOpen locks the caller's own file.
-func (b *fileBackend) attemptOpen(r Request) (Grant, error) {
-	f, err := sys.Duplicate(b.file) // which keeps the lock if the caller closes the file
-	if err != nil {
-		return nil, err
-	}
-	_, kind := b.kind()
-	g := &fileGrant{file: f, path: b.path, kind: kind}
-	if err := g.lock(r.Shared); err != nil {
-		return nil, g.abort(err)
-	}
+// opened notes what there is to know of the file that has just been opened, and
+// makes sure that it is one.
+func (g *fileGrant) opened() error {
 	info, err := g.file.Info()
-	if err == nil {
-		g.id = info.ID
-		err = b.write(g, info, r)
+	if err == nil && !lockable(info.Mode) && g.key != "" {
+		err = irregular(info.Mode)
 	}
 	if err != nil {
-		return nil, g.abort(errors.Join(err, g.unlock()))
+		return errors.Join(err, g.file.Close())
 	}
-	return g, nil
+	g.open, g.id, g.isDir, g.accessed, g.changed = true, info.ID, info.Mode.IsDir(), info.Accessed, info.Changed
+	return nil
 }
 
-// abort closes the file of a lock that was not got for the reason err.
-func (g *fileGrant) abort(err error) error {
-	if errClose := g.file.Close(); errClose != nil {
-		return errors.Join(err, errClose)
+func (g *fileGrant) close() error {
+	if !g.open {
+		return nil
 	}
-	return err
+	g.open = false
+	return g.file.Close()
 }
 
 // write puts the content into the file that describes the holder, if that is
 // wanted and there is only one.
-func (b *fileBackend) write(g *fileGrant, info sys.Info, r Request) error {
-	if b.content == nil || r.Shared {
+func (b *fileBackend) write(g *fileGrant, r Request) error {
+	switch {
+	case b.content == nil || r.Shared:
 		return nil
-	}
-	if info.Mode.IsDir() {
+	case g.isDir:
 		return invalid("a directory has no content (omit WithContent)")
-	}
-	if g.readOnly != nil {
+	case g.readOnly != nil:
 		return fmt.Errorf("content cannot be written: %w", g.readOnly)
+	}
+	info, err := g.file.Info()
+	if err != nil {
+		return err
 	}
 	self := thisProcess()
 	text := b.content.Append(nil, record.Fields{
 		PID: self.PID, Hostname: self.Host, Command: self.Command, Owner: r.Owner, Since: time.Now(),
 	})
-	_, err := g.file.WriteAt(text, 0)
+	_, err = g.file.WriteAt(text, 0)
 	if err == nil && info.Size != int64(len(text)) {
 		err = g.file.Truncate(int64(len(text)))
 	}
@@ -157,6 +225,37 @@ func (g *fileGrant) unlock() error {
 	return g.file.Unlock()
 }
 
+// HandOver reports whether the lock is now what to would get for r: of the same
+// file, exclusive, and with the content that belongs to it.
+func (g *fileGrant) HandOver(to Backend, r Request) bool {
+	b, ok := to.(*fileBackend)
+	if !ok || g.key == "" || g.remove || b.set.remove || g.isLent() || !g.turn.GoesOn(g.name.String(), g.id) {
+		return false
+	}
+	return g.stands() && b.write(g, r) == nil
+}
+
+// stands reports whether the path leads to the file. Whatever is done to the
+// file or to its name shows in the file, which is quicker to look at; what is
+// done to its directories does not, so the path is looked at now and then.
+func (g *fileGrant) stands() bool {
+	info, err := g.file.Info()
+	if err != nil || info.Links == 0 {
+		return false
+	}
+	if info.Changed == g.changed && !g.turn.Looks() {
+		return true
+	}
+	g.changed = info.Changed
+	return g.leads() == nil
+}
+
+func (g *fileGrant) isLent() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lent
+}
+
 // Release unlocks the file and then closes it. Closing alone would leave it
 // locked if a child process has just inherited it.
 func (g *fileGrant) Release(context.Context) error {
@@ -170,7 +269,18 @@ func (g *fileGrant) Release(context.Context) error {
 		return errors.Join(err, errRemove)
 	}
 	g.given = true
-	return Released(errors.Join(errRemove, g.file.Close(), g.removeFree()))
+	if g.lent || g.key == "" {
+		g.file.Wake() // closing does not, as it is open elsewhere
+	}
+	keeps, err := g.keep()
+	if !keeps {
+		err = errors.Join(err, g.close(), g.removeFree())
+	}
+	g.turn.End()
+	if errRemove != nil {
+		err = errors.Join(errRemove, err)
+	}
+	return Released(err)
 }
 
 // Abandon closes the file, which gives the lock back unless a child process
@@ -179,7 +289,9 @@ func (g *fileGrant) Abandon() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.given = true
-	return g.file.Close()
+	err := g.close()
+	g.turn.End()
+	return err
 }
 
 // Identity tells the lock from all others, whatever its name.
@@ -192,5 +304,6 @@ func (g *fileGrant) File() (*os.File, error) {
 	if g.given {
 		return nil, os.ErrClosed
 	}
-	return g.file.OSFile(g.path)
+	g.lent = true
+	return g.file.OSFile(g.name.String())
 }

@@ -184,6 +184,10 @@ func (h *Hold) File() *os.File {
 		if g, ok := h.tenure.queue.grantOf(h.tenure).(FileGrant); ok {
 			h.file, _ = g.File()
 		}
+		if h.file != nil && !h.tenure.goesOn() { // it has just ended, and the grant may be another's
+			h.file.Close()
+			h.file = nil
+		}
 	}
 	return h.file
 }

@@ -73,11 +73,13 @@ type cancellable struct {
 	cancel context.CancelCauseFunc
 }
 
-// newHoldContext returns the context for those who work under t.
-func newHoldContext(ctx context.Context, owner *Owner, t *tenure) context.Context {
+// newHoldContext returns the context for those who work under t: slot, unless
+// the hold can be lost.
+func newHoldContext(ctx context.Context, owner *Owner, t *tenure, slot *ownerContext) context.Context {
 	outer := ownerContextOf(ctx)
 	if t.loss == nil {
-		return &ownerContext{Context: ctx, owner: owner, tenure: t, outer: outer}
+		slot.Context, slot.owner, slot.tenure, slot.outer = ctx, owner, t, outer
+		return slot
 	}
 	c := &lossContext{loss: t.loss}
 	c.Context, c.owner, c.tenure, c.outer = ctx, owner, t, outer

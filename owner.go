@@ -17,7 +17,10 @@ type Owner struct {
 	ended atomic.Bool  // matches nobody any more, itself included
 	count atomic.Int32 // tenures
 
-	waits []*waiter // those without a limit; guarded by waitsFor
+	waiting atomic.Int32 // waiters, of all sorts
+
+	waits     []*waiter  // those without a limit; guarded by waitsFor
+	firstWait [1]*waiter // room for the usual one
 }
 
 // NewOwner makes an owner. It never ends.

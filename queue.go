@@ -28,11 +28,15 @@ type queue struct {
 	shared  bool       // how it has it
 	loss    *loss
 	tenures []*tenure // those who share it
-	debts   []debt
-	waiters []*waiter
-	talker  *waiter // the waiter that asks the backend; nil while there is none
-	refused bool    // it was told that somebody else has the lock, and waits
-	behind  any     // what is locked then, by whatever name; see IdentifyingBackend
+	// tenuresNew says that somebody who waits may have come to have the lock,
+	// through another goroutine of the same owner.
+	tenuresNew bool
+	debts      []debt
+	waiters    []*waiter
+	tries      int     // how many of them take a refusal for an answer
+	talker     *waiter // the waiter that asks the backend; nil while there is none
+	refused    bool    // it was told that somebody else has the lock, and waits
+	behind     any     // what is locked then, by whatever name; see IdentifyingBackend
 }
 
 // A debt is a grant whose release failed when nobody was left to repeat it.
@@ -48,12 +52,18 @@ type waiter struct {
 	lock      *core
 	owner     *Owner
 	context   *ownerContext // that it was called with
-	scoped    bool          // for a Do
+	slot      *tenure       // for its tenure, if it gets one
 	shared    bool
 	try       bool // takes a refusal for an answer
+	interval  time.Duration
 	unlimited bool // waits for as long as it takes
 	verdict   verdict
 	ready     chan struct{} // tells of a verdict; made when somebody waits for it
+}
+
+// request returns what the waiter asks the backend for, in one attempt.
+func (w *waiter) request() Request {
+	return Request{Key: w.queue.key, Shared: w.shared, NoWait: true, PollInterval: w.interval, Owner: w.owner.name}
 }
 
 type outcome int
@@ -72,13 +82,16 @@ type verdict struct {
 	err     error
 }
 
-// queueFor returns the queue of key, with a reference that drop gives back.
-func queueFor(key string) *queue {
+// queueFor returns the queue of key, with a reference that drop gives back. If
+// there is none, a former one may do.
+func queueFor(key string, former *queue) *queue {
 	table.Lock()
 	defer table.Unlock()
 	q := table.queues[key]
 	if q == nil {
-		q = &queue{key: key}
+		if q = former; q == nil || q.key != key {
+			q = &queue{key: key}
+		}
 		table.queues[key] = q
 	}
 	q.refs++
@@ -123,6 +136,13 @@ func (q *queue) push(w *waiter) verdict {
 	defer q.mu.Unlock()
 	w.queue = q
 	q.waiters = append(q.waiters, w)
+	w.owner.waiting.Add(1)
+	if w.try {
+		q.tries++
+	}
+	if q.grant != nil {
+		q.admit(w)
+	}
 	q.advance()
 	if w.verdict.outcome == pending {
 		w.ready = make(chan struct{}, 1)
@@ -152,6 +172,10 @@ func (q *queue) leave(w *waiter) verdict {
 func (q *queue) remove(w *waiter) {
 	if i := slices.Index(q.waiters, w); i >= 0 {
 		q.waiters = slices.Delete(q.waiters, i, i+1)
+		w.owner.waiting.Add(-1)
+		if w.try {
+			q.tries--
+		}
 	}
 	if q.talker == w {
 		q.talker, q.refused, q.behind = nil, false, nil
@@ -182,19 +206,7 @@ func (q *queue) advance() {
 		}
 		return
 	}
-	for i := 0; i < len(q.waiters); {
-		w := q.waiters[i]
-		t := q.tenureOf(w)
-		if t == nil {
-			i++
-			continue
-		}
-		v := t.nest(w) // wherever w stands: its owner may be waiting for it
-		if v.outcome == pending {
-			return // t is being given back, after which this is called again
-		}
-		q.settle(w, v)
-	}
+	q.admitAll()
 	if q.ending() {
 		return // in a moment it is known whether that succeeds
 	}
@@ -211,13 +223,38 @@ func (q *queue) advance() {
 		}
 		break
 	}
+	q.admitAll()
 	q.refuseTries()
+}
+
+// admitAll admits those who wait, if one of them may have come to have the lock.
+func (q *queue) admitAll() {
+	if !q.tenuresNew {
+		return
+	}
+	q.tenuresNew = false
+	for _, w := range slices.Clone(q.waiters) {
+		q.admit(w)
+	}
+}
+
+// admit lets w nest, wherever it stands, if its owner has the lock: the owner may
+// be waiting for it.
+func (q *queue) admit(w *waiter) {
+	if t := q.tenureOf(w); t != nil {
+		if v := t.nest(w); v.outcome != pending { // t may just be being given back
+			q.settle(w, v)
+		}
+	}
 }
 
 // ending reports whether all who have the lock are about to give it back.
 func (q *queue) ending() bool { return !slices.ContainsFunc(q.tenures, (*tenure).goesOn) }
 
 func (q *queue) refuseTries() {
+	if q.tries == 0 {
+		return
+	}
 	for i := 0; i < len(q.waiters); {
 		w := q.waiters[i]
 		if !w.try || w == q.talker {
@@ -284,11 +321,10 @@ func (q *queue) allTenures() []*tenure {
 
 // begin makes a tenure for w of the grant at hand.
 func (q *queue) begin(w *waiter) *tenure {
-	t := &tenure{
-		queue: q, lock: w.lock, owner: w.owner, scoped: w.scoped,
-		shared: q.shared, since: time.Now(), loss: q.loss,
-	}
+	t := w.slot
+	t.queue, t.lock, t.owner, t.shared, t.since, t.loss = q, w.lock, w.owner, q.shared, time.Now(), q.loss
 	t.depth.Store(1)
+	q.tenuresNew = q.tenuresNew || w.owner.waiting.Load() > 1 // w itself is one
 	q.tenures = append(q.tenures, t)
 	t.owner.tenureBegins()
 	return t
@@ -337,10 +373,17 @@ func (q *queue) giveBack(t *tenure, last resort) (over bool, err error) {
 			q.finish(t, &debt{g, t.lock})
 		}
 	}()
+	if q.handOver(t, g) {
+		returned = true
+		q.drop()
+		t.lock.log(context.Background(), "released")
+		return true, t.loss.err()
+	}
 	err = g.Release(context.Background())
 	returned = true
 	if !isOver(err) && last == retry && t.resume() {
 		q.mu.Lock()
+		q.tenuresNew = true
 		q.advance()
 		q.mu.Unlock()
 		q.breakCycles() // some may have begun while t did not count
@@ -360,6 +403,37 @@ func (q *queue) giveBack(t *tenure, last resort) (over bool, err error) {
 	q.finish(t, owed)
 	t.lock.log(context.Background(), "released")
 	return true, err
+}
+
+// handOver ends t, the last tenure, and passes its grant to the first in the
+// queue, if the grant permits it.
+func (q *queue) handOver(t *tenure, g Grant) bool {
+	h, ok := g.(HandedGrant)
+	if !ok {
+		return false
+	}
+	next := q.first()
+	if next == nil || next.slot == nil || next.shared != t.shared || t.loss.err() != nil || !h.HandOver(next.lock.backend, next.request()) {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiters) == 0 || q.waiters[0] != next {
+		return false // it has just given up
+	}
+	q.settle(next, verdict{outcome: entered, tenure: q.begin(next)})
+	q.end(t)
+	q.advance()
+	return true
+}
+
+func (q *queue) first() *waiter {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiters) == 0 {
+		return nil
+	}
+	return q.waiters[0]
 }
 
 // finish ends the last tenure. If its grant has not been given back, it is

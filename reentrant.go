@@ -79,18 +79,30 @@ func (l *core) TryAcquire(ctx context.Context, opts ...AcquireOption) (*Hold, er
 
 func (l *core) hold(ctx context.Context, set acquireSettings) (*Hold, error) {
 	owner, carried := l.ownerOf(ctx)
-	t := l.nest(ctx, set.shared)
-	if t == nil {
-		if owner == nil {
-			owner = &Owner{brief: true}
-			carried = owner
-		}
-		var err error
-		if t, err = l.acquire(ctx, owner, set, false); err != nil {
-			return nil, err
-		}
+	if t := l.nest(ctx, set.shared); t != nil {
+		return &Hold{tenure: t, ctx: newHoldContext(ctx, carried, t, &ownerContext{})}, nil
 	}
-	return &Hold{tenure: t, ctx: newHoldContext(ctx, carried, t)}, nil
+	p := &possession{}
+	if owner == nil {
+		owner = &p.owner
+		owner.brief = true
+		carried = owner
+	}
+	t, err := l.acquire(ctx, owner, set, &p.tenure)
+	if err != nil {
+		return nil, err
+	}
+	p.hold.tenure, p.hold.ctx = t, newHoldContext(ctx, carried, t, &p.context)
+	return &p.hold, nil
+}
+
+// A possession is what comes with a lock, all in one allocation. Parts of it may
+// remain unused.
+type possession struct {
+	hold    Hold
+	tenure  tenure
+	context ownerContext
+	owner   Owner
 }
 
 // nest adds a hold to the tenure through l that ctx stands in, if there is one
@@ -292,7 +304,7 @@ func (t *tenure) holder() Holder {
 // thisProcess describes this process to others.
 func thisProcess() Holder {
 	h := Holder{PID: os.Getpid(), Host: hostname(), self: true}
-	h.Command, h.Started = procid.Describe(h.PID)
+	h.Command, h.Started = procid.DescribeSelf()
 	return h
 }
 

@@ -61,10 +61,12 @@ func NewSoft(path string, opts ...FileOption) *SoftFileLock {
 type softBackend struct {
 	path   string
 	set    fileSettings
+	key    *address.Key
 	breaks func(path string, e mark.Evidence) (removed bool, err error)
 }
 
 func (b *softBackend) core(opts []FileOption) core {
+	b.key = address.KeyOf("soft", b.path)
 	b.set.lockSettings = defaults()
 	for _, o := range opts {
 		o.applyFile(&b.set)
@@ -83,7 +85,7 @@ func (b *softBackend) core(opts []FileOption) core {
 	return core{backend: b, path: b.path, set: b.set.lockSettings, misuse: misuse}
 }
 
-func (b *softBackend) Key(context.Context) (string, error) { return address.Key("soft", b.path) }
+func (b *softBackend) Key(context.Context) (string, error) { return b.key.Get() }
 
 // Prepare makes the directories that are missing, if it was asked for.
 func (b *softBackend) Prepare(context.Context) error { return makeParents(b.path, b.set.parents) }
@@ -92,15 +94,27 @@ func (b *softBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
 	if r.Shared {
 		return nil, fmt.Errorf("%w: a soft lock cannot be shared", ErrUnsupported)
 	}
-	return poll(ctx, r, b.attempt)
-}
-
-// attempt tries once to get the lock.
-func (b *softBackend) attempt() (Grant, error) {
 	path, err := address.Abs(b.path)
 	if err != nil {
 		return nil, err
 	}
+	g, err := b.attempt(path)
+	if r.NoWait || !errors.Is(err, ErrLocked) {
+		return g, err
+	}
+	w := wait.New(path, wait.Vanishing, r.PollInterval, nil)
+	defer w.Close()
+	for errors.Is(err, ErrLocked) {
+		if err := w.Pause(ctx); err != nil {
+			return nil, err
+		}
+		g, err = b.attempt(path)
+	}
+	return g, err
+}
+
+// attempt tries once to get the lock.
+func (b *softBackend) attempt(path string) (Grant, error) {
 	for range attempts {
 		seen, err := inspectMarker(path)
 		switch {
@@ -280,6 +294,7 @@ func removeIfThere(path string) error {
 type softGrant struct {
 	path string // from the root
 	own  *mark.Own
+	turn wait.Turn
 
 	mu    sync.Mutex
 	watch *time.Timer // nil while nobody watches the marker
@@ -351,17 +366,26 @@ func persist(ctx context.Context, do func() (bool, error)) (removed bool, err er
 	}
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	removed, errPoll := wait.Poll(limited, 10*time.Millisecond, func() (bool, bool, error) {
-		removed, err = do()
-		return removed, !errors.Is(err, mark.ErrBusy), nil
-	})
-	switch {
-	case errPoll == nil:
-		return removed, err
-	case ctx.Err() != nil:
-		return false, contextError(ctx)
+	w := wait.New("", 0, 10*time.Millisecond, nil)
+	defer w.Close()
+	for errors.Is(err, mark.ErrBusy) {
+		switch {
+		case w.Pause(limited) == nil:
+			removed, err = do()
+		case ctx.Err() != nil:
+			return false, contextError(ctx)
+		default:
+			return false, fmt.Errorf("%w, for more than %s", err, patience)
+		}
 	}
-	return false, fmt.Errorf("%w, for more than %s", err, patience)
+	return removed, err
+}
+
+// HandOver reports whether the marker may serve the next owner. It names the
+// process, so it says the same of all of them.
+func (g *softGrant) HandOver(to Backend, _ Request) bool {
+	_, ok := to.(*softBackend)
+	return ok && g.turn.GoesOn(g.path, g.own.ID()) && g.own.At(g.path) == nil
 }
 
 // Release removes the marker.
@@ -370,8 +394,11 @@ func (g *softGrant) Release(ctx context.Context) error {
 	removed, err := persist(ctx, func() (bool, error) { return g.own.Remove(g.path) })
 	switch {
 	case removed:
-		return Released(errors.Join(err, g.own.Close()))
+		err = errors.Join(err, g.own.Close())
+		g.turn.End()
+		return Released(err)
 	case errors.Is(err, mark.ErrChanged):
+		g.turn.End()
 		return errors.Join(ErrLost, g.own.Close())
 	case watched:
 		g.OnLoss(g.lost) // the hold goes on

@@ -9,59 +9,51 @@ import (
 	"github.com/gofilelock/filelock/internal/sys"
 )
 
-// open opens the lock file: the one that is there, or else a new one. Creating
+// openFile opens the lock file: the one that is there, or else a new one. Creating
 // comes second because in a sticky directory O_CREAT on another user's file is
 // refused (fs.protected_regular), though opening it is not.
 //
 // It is opened for writing, because NFS refuses an exclusive lock on a file
 // that is not, and otherwise for reading.
-func (g *fileGrant) open(mode *fs.FileMode) error {
+func (g *fileGrant) openFile(mode *fs.FileMode) error {
+	g.readOnly = nil
 	for range attempts {
-		info, err := sys.Lstat(g.path)
+		info, err := g.name.Lstat()
 		switch {
 		case err == nil && !lockable(info.Mode):
 			return irregular(info.Mode) // unopened: opening a device can do things
 		case err == nil:
-			g.file, err = sys.Open(g.path, sys.ReadWrite)
+			g.file, err = sys.Open(g.name.String(), sys.ReadWrite)
 			if sys.MayRead(err) {
 				g.readOnly = err
-				g.file, err = sys.Open(g.path, sys.ReadOnly)
+				g.file, err = sys.Open(g.name.String(), sys.ReadOnly)
 			}
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // somebody has removed it
 			}
 		case errors.Is(err, fs.ErrNotExist):
-			g.file, err = create(g.path, mode)
+			g.file, err = create(g.name.String(), mode)
 			if errors.Is(err, fs.ErrExist) {
 				continue // somebody else has made it
 			}
 		}
-		return err
+		if errors.Is(err, sys.ErrBusy) {
+			return ErrLocked // not by a lock, but for as long as it takes
+		}
+		if err != nil {
+			return err
+		}
+		return g.opened()
 	}
-	return errMoved
-}
-
-// verify makes sure that what has been locked is a file or a directory, and is
-// what the path leads to. Otherwise others could lock what it leads to. It
-// fails with errMoved if the file was replaced.
-func (g *fileGrant) verify() (sys.Info, error) {
-	info, err := g.file.Info()
-	if sys.IsGone(err) {
-		return info, errMoved
-	}
-	if err != nil {
-		return info, err
-	}
-	if !lockable(info.Mode) {
-		return info, irregular(info.Mode)
-	}
-	g.id = info.ID
-	return info, g.leads()
+	return ErrLocked
 }
 
 // leads fails with errMoved if the path does not lead to the file.
 func (g *fileGrant) leads() error {
-	at, err := sys.Lstat(g.path)
+	if g.name.String() == "" {
+		return nil
+	}
+	at, err := g.name.Lstat()
 	if sys.IsGone(err) || err == nil && at.ID != g.id {
 		return errMoved
 	}
@@ -71,7 +63,7 @@ func (g *fileGrant) leads() error {
 // removeHeld removes the file if that is wanted and nobody shares it. Who waits
 // for it finds out when it gets the lock.
 func (g *fileGrant) removeHeld() error {
-	if !g.remove {
+	if !g.remove || g.isDir {
 		return nil
 	}
 	// This may drop a shared lock, which is about to be given back anyway.
@@ -80,7 +72,7 @@ func (g *fileGrant) removeHeld() error {
 		err = g.leads()
 	}
 	if err == nil {
-		err = sys.Remove(g.path)
+		err = sys.Remove(g.name.String())
 	}
 	if errors.Is(err, ErrLocked) || errors.Is(err, errMoved) {
 		return nil

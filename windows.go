@@ -10,35 +10,35 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// open opens the lock file: the one that is there, or else a new one. While it
+// openFile opens the lock file: the one that is there, or else a new one. While it
 // is open, nobody can remove, replace or rename it.
-func (g *fileGrant) open(mode *fs.FileMode) (err error) {
-	if info, err := sys.Lstat(g.path); err == nil && !info.Mode.IsRegular() {
+func (g *fileGrant) openFile(mode *fs.FileMode) (err error) {
+	g.readOnly = nil
+	if info, err := g.name.Lstat(); err == nil && !info.Mode.IsRegular() {
 		return irregular(info.Mode)
 	}
 	for range attempts {
-		g.file, err = sys.Open(g.path, sys.ReadWrite)
+		g.file, err = sys.Open(g.name.String(), sys.ReadWrite)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			g.file, err = create(g.path, mode)
+			g.file, err = create(g.name.String(), mode)
 			if errors.Is(err, fs.ErrExist) {
 				continue // somebody else has made it
 			}
 		case sys.MayRead(err):
 			g.readOnly = err
-			g.file, err = sys.Open(g.path, sys.ReadOnly)
+			g.file, err = sys.Open(g.name.String(), sys.ReadOnly)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return g.opened()
 	}
-	return errMoved
+	return ErrLocked
 }
 
-// verify describes the file. It cannot have been replaced: see open.
-func (g *fileGrant) verify() (sys.Info, error) {
-	info, err := g.file.Info()
-	g.id = info.ID
-	return info, err
-}
+// leads has nothing to find out: see openFile.
+func (g *fileGrant) leads() error { return nil }
 
 // removeHeld has nothing to do: the file is open.
 func (g *fileGrant) removeHeld() error { return nil }
@@ -49,9 +49,14 @@ func (g *fileGrant) removeFree() error {
 	if !g.remove {
 		return nil
 	}
-	err := sys.RemoveUnused(g.path)
+	err := sys.RemoveUnused(g.name.String())
 	if errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
+
+// keep does nothing: as long as a file is open nobody can remove it.
+func (g *fileGrant) keep() (bool, error) { return false, nil }
+
+func takeKept(string) *fileGrant { return nil }

@@ -1,11 +1,13 @@
 """A process that uses a Python lock library as it is told, line by line.
 
 Arguments: the kind of lock, the path, "shared" perhaps. Commands: acquire, try,
-release, and "count FILE N", which adds 1 to the number in FILE N times, each
-time under the lock.
+release, "count FILE N", which adds 1 to the number in FILE N times, each time
+under the lock, and "log FILE LOG", which does so for as long as its parent lives
+and notes in LOG the numbers that it comes to.
 """
 
 import fcntl
+import os
 import sys
 import time
 
@@ -85,6 +87,20 @@ def make(kind, path, shared):
     return PyFileLock(kind, path)
 
 
+def log_counts(lock, counter, log):
+    parent = os.getppid()
+    print("ready", flush=True)
+    while os.getppid() == parent:
+        lock.acquire()
+        with open(counter, "r+") as f, open(log, "a") as notes:
+            n = int(f.read()) + 1
+            f.seek(0)
+            f.write("%10d\n" % n)  # as long as what was there
+            f.flush()
+            notes.write("%d\n" % n)
+        lock.release()
+
+
 def main():
     lock = make(sys.argv[1], sys.argv[2], "shared" in sys.argv[3:])
     for line in sys.stdin:
@@ -104,6 +120,8 @@ def main():
                         f.seek(0)
                         f.write(str(n + 1))
                     lock.release()
+            elif command[0] == "log":
+                log_counts(lock, command[1], command[2])
         except Busy:
             print("busy", flush=True)
         else:

@@ -23,12 +23,15 @@ import (
 	"github.com/gofilelock/filelock/internal/testproc"
 )
 
+// roles are what processes of this test binary can be.
+var roles = map[string]testproc.Role{
+	"gofrs":      func(args []string) error { return obey(&gofrs{lock: flock.New(args[0]), shared: len(args) > 1}) },
+	"lockedfile": func(args []string) error { return obey(&lockedFile{path: args[0], shared: len(args) > 1}) },
+	"ours":       func(args []string) error { return obey(&ours{lock: newOurs(args[0], args[1])}) },
+}
+
 func TestMain(m *testing.M) {
-	testproc.Main(map[string]testproc.Role{
-		"gofrs":      func(args []string) error { return obey(&gofrs{lock: flock.New(args[0]), shared: len(args) > 1}) },
-		"lockedfile": func(args []string) error { return obey(&lockedFile{path: args[0], shared: len(args) > 1}) },
-		"ours":       func(args []string) error { return obey(&ours{lock: newOurs(args[0], args[1])}) },
-	})
+	testproc.Main(roles)
 	goleak.VerifyTestMain(m)
 }
 
@@ -203,12 +206,17 @@ func startPython(kind string) func(t *testing.T, path string, shared bool) *test
 	}
 }
 
-// startFlock starts a shell that uses flock(1) as it is told.
-func startFlock(t *testing.T, path string, shared bool) *testproc.Proc {
+func needFlock(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("flock"); err != nil {
 		t.Skip("flock(1) is not installed")
 	}
+}
+
+// startFlock starts a shell that uses flock(1) as it is told.
+func startFlock(t *testing.T, path string, shared bool) *testproc.Proc {
+	t.Helper()
+	needFlock(t)
 	how := "-x"
 	if shared {
 		how = "-s"
