@@ -71,5 +71,11 @@ func machine() string {
 	}
 	load, _, _ := strings.Cut(read("loadavg"), " ")
 	return fmt.Sprintf("%s/%s %s, %s, %d processors, load %s",
-		runtime.GOOS, runtime.GOARCH, read("sys/kernel/osrelease"), runtime.Version(), runtime.NumCPU(), load)
+		runtime.GOOS, runtime.GOARCH, version(read("sys/kernel/osrelease")), runtime.Version(), runtime.NumCPU(), load)
+}
+
+// version cuts a kernel's release down to what matters, as 6.12 is.
+func version(release string) string {
+	parts := strings.SplitN(release, ".", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
 }
