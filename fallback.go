@@ -19,14 +19,10 @@ func (b *fileBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
 	if r.NoWait || !errors.Is(err, ErrLocked) {
 		return g, err
 	}
-	w := wait.New("", 0, r.PollInterval, nil)
-	defer w.Close()
-	for errors.Is(err, ErrLocked) {
-		if err := w.Pause(ctx); err != nil {
-			return nil, err
-		}
+	err = persevere(ctx, wait.New("", 0, r.PollInterval, nil), func() (err error) {
 		g, err = b.attempt(r)
-	}
+		return err
+	})
 	return g, err
 }
 

@@ -57,6 +57,7 @@ import (
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/record"
 	"github.com/gofilelock/filelock/internal/sys"
+	"github.com/gofilelock/filelock/internal/wait"
 )
 
 // A FileLock is a lock of the operating system on a file or a directory:
@@ -187,6 +188,20 @@ func makeParents(path string, perm *fs.FileMode) error {
 		return fmt.Errorf("directory %s: %w (make it, or use WithParents)", dir, err)
 	}
 	return nil // somebody has just made it
+}
+
+// persevere tries after each pause of w until try gets the lock, or fails for
+// another reason than that somebody else has it.
+func persevere(ctx context.Context, w *wait.Wait, try func() error) error {
+	defer w.Close()
+	for {
+		if err := w.Pause(ctx); err != nil {
+			return err
+		}
+		if err := try(); !errors.Is(err, ErrLocked) {
+			return err
+		}
+	}
 }
 
 // fileIdentity is what tells one OS lock from all others.

@@ -31,7 +31,7 @@ type fileGrant struct {
 	readOnly error // why the file could not be opened for writing
 	accessed int64 // when the file was, as was last seen
 	changed  int64
-	local    int // 1: nobody comes to the file but through this system; -1: they may; 0: unknown
+	local    bool // it is known that nobody comes to the file but through this system
 
 	turn wait.Turn
 
@@ -63,8 +63,8 @@ func (b *fileBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
 }
 
 func (b *fileBackend) newGrant(key string) (g *fileGrant, err error) {
+	_, kind := b.kind()
 	if b.file != nil {
-		_, kind := b.kind()
 		g = &fileGrant{kind: kind}
 		if g.file, err = sys.Duplicate(b.file); err != nil { // which keeps the lock if the caller closes the file
 			return nil, err
@@ -79,7 +79,6 @@ func (b *fileBackend) newGrant(key string) (g *fileGrant, err error) {
 		return nil, err
 	}
 	if g = takeKept(key); g == nil {
-		_, kind := b.kind()
 		g = &fileGrant{key: key, kind: kind}
 	}
 	g.name, g.remove = name, b.set.remove
@@ -99,16 +98,11 @@ func (b *fileBackend) absolute() (sys.Name, error) {
 // those who wait do not wake each other by closing it.
 func (b *fileBackend) wait(ctx context.Context, g *fileGrant, r Request) error {
 	w := wait.New(g.name.String(), wait.Unlocking, r.PollInterval, func() bool { return g.open && g.file.Knock() })
-	defer w.Close()
-	for {
-		if err := w.Pause(ctx); err != nil {
-			return err
-		}
-		if err := b.try(g, r); !errors.Is(err, ErrLocked) {
-			wait.Heard(g.id)
-			return err
-		}
+	err := persevere(ctx, w, func() error { return b.try(g, r) })
+	if err == nil {
+		wait.Heard(g.name.String()) // somebody outside has had it
 	}
+	return err
 }
 
 // try tries once to get the lock, with the file that is open or else one that it
@@ -226,10 +220,10 @@ func (g *fileGrant) unlock() error {
 }
 
 // HandOver reports whether the lock is now what to would get for r: of the same
-// file, exclusive, and with the content that belongs to it.
+// file, and with the content that belongs to it.
 func (g *fileGrant) HandOver(to Backend, r Request) bool {
 	b, ok := to.(*fileBackend)
-	if !ok || g.key == "" || g.remove || b.set.remove || g.isLent() || !g.turn.GoesOn(g.name.String(), g.id) {
+	if !ok || g.key == "" || g.remove || b.set.remove || g.isLent() || !g.turn.GoesOn(g.name.String()) {
 		return false
 	}
 	return g.stands() && b.write(g, r) == nil

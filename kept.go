@@ -54,34 +54,36 @@ func (g *fileGrant) keep() (bool, error) {
 		return false, nil
 	}
 	info, err := g.file.Info()
-	traceless := err == nil && info.Fine && info.Accessed == g.accessed
-	now := time.Now()
+	if !again(g.key) || err != nil || !info.Fine || info.Accessed != g.accessed {
+		return false, err
+	}
+	if g.local = g.local || !g.file.IsRemote(); !g.local {
+		return false, nil
+	}
 	kept.Lock()
 	defer kept.Unlock()
 	p := kept.places[g.key]
-	if p == nil {
-		kept.places[g.key] = &place{released: now}
-		cleanKept()
-		return false, err
-	}
-	p.released = now
-	if !traceless || kept.open == mostKept || !g.isLocal() {
-		return false, err
+	if p == nil || kept.open == mostKept { // nil if that took long
+		return false, nil
 	}
 	p.grant = g
 	kept.open++
 	return true, nil
 }
 
-// isLocal reports whether all who come to the file do so through this system.
-func (g *fileGrant) isLocal() bool {
-	if g.local == 0 {
-		g.local = -1
-		if !g.file.IsRemote() {
-			g.local = 1
-		}
+// again notes a release, and reports whether it follows close upon another.
+func again(key string) bool {
+	now := time.Now()
+	kept.Lock()
+	defer kept.Unlock()
+	p := kept.places[key]
+	if p == nil {
+		kept.places[key] = &place{released: now}
+		cleanKept()
+		return false
 	}
-	return g.local > 0
+	p.released = now
+	return true
 }
 
 // cleanKept forgets, in a moment and as long as there is anything to forget,

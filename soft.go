@@ -102,15 +102,15 @@ func (b *softBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
 	if r.NoWait || !errors.Is(err, ErrLocked) {
 		return g, err
 	}
-	w := wait.New(path, wait.Vanishing, r.PollInterval, nil)
-	defer w.Close()
-	for errors.Is(err, ErrLocked) {
-		if err := w.Pause(ctx); err != nil {
-			return nil, err
-		}
+	err = persevere(ctx, wait.New(path, wait.Vanishing, r.PollInterval, nil), func() (err error) {
 		g, err = b.attempt(path)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return g, err
+	wait.Heard(path) // somebody outside has had it
+	return g, nil
 }
 
 // attempt tries once to get the lock.
@@ -385,7 +385,7 @@ func persist(ctx context.Context, do func() (bool, error)) (removed bool, err er
 // process, so it says the same of all of them.
 func (g *softGrant) HandOver(to Backend, _ Request) bool {
 	_, ok := to.(*softBackend)
-	return ok && g.turn.GoesOn(g.path, g.own.ID()) && g.own.At(g.path) == nil
+	return ok && g.turn.GoesOn(g.path) && g.own.At(g.path) == nil
 }
 
 // Release removes the marker.

@@ -139,7 +139,13 @@ func words(id procid.ID) []string {
 // headless ends its first thread and lives on in others.
 func headless([]string) error {
 	go func() {
-		time.Sleep(50 * time.Millisecond)
+		for {
+			stat, err := os.ReadFile("/proc/self/stat")
+			if err == nil && strings.Contains(string(stat), ") Z ") {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
 		fmt.Println("ready")
 		select {}
 	}()

@@ -3,8 +3,6 @@ package wait
 import (
 	"sync"
 	"time"
-
-	"github.com/gofilelock/filelock/internal/sys"
 )
 
 // A Turn is the time for which this process has a lock and hands it from one of
@@ -32,8 +30,8 @@ const (
 	standsBack = 200 * time.Microsecond
 )
 
-// GoesOn reports whether the lock of the file id at path may be handed on.
-func (t *Turn) GoesOn(path string, id sys.ID) bool {
+// GoesOn reports whether the lock of what is at path may be handed on.
+func (t *Turn) GoesOn(path string) bool {
 	now := time.Now()
 	if t.began.IsZero() {
 		t.began = now
@@ -48,11 +46,11 @@ func (t *Turn) GoesOn(path string, id sys.ID) bool {
 	if t.looks = now.Sub(t.looked) >= attention; t.looks {
 		t.looked = now
 		if t.watch != nil && t.watch.Look() != 0 {
-			Heard(id)
+			Heard(path)
 		}
 	}
 	limit := longTurn
-	if t.deaf || heardOf(id, now) {
+	if t.deaf || heardOf(path, now) {
 		limit = shortTurn
 	}
 	t.over = now.Sub(t.began) >= limit
@@ -75,14 +73,15 @@ func (t *Turn) End() {
 }
 
 // others says when somebody outside this process was last heard of who wants
-// the lock of a file.
+// the lock at a path. A marker is another file each time.
 var others = struct {
 	sync.Mutex
-	heard map[sys.ID]time.Time
-}{heard: map[sys.ID]time.Time{}}
+	heard map[string]time.Time
+}{heard: map[string]time.Time{}}
 
-// Heard notes that somebody outside wants, or has, the lock of the file id.
-func Heard(id sys.ID) {
+// Heard notes that somebody outside wants, or has had, the lock of what is at
+// path.
+func Heard(path string) {
 	others.Lock()
 	defer others.Unlock()
 	now := time.Now()
@@ -91,12 +90,12 @@ func Heard(id sys.ID) {
 			delete(others.heard, other)
 		}
 	}
-	others.heard[id] = now
+	others.heard[path] = now
 }
 
-func heardOf(id sys.ID, now time.Time) bool {
+func heardOf(path string, now time.Time) bool {
 	others.Lock()
 	defer others.Unlock()
-	at, ok := others.heard[id]
+	at, ok := others.heard[path]
 	return ok && now.Sub(at) <= memory
 }

@@ -18,20 +18,17 @@ type turning struct {
 	*testing.T
 	Turn
 	path string
-	id   sys.ID
 }
 
 func turn(t *testing.T, play func(*turning)) {
 	t.Helper()
 	settle(t) // what was closed outside is cleaned up outside
 	path := newFile(t)
-	at, err := sys.Lstat(path)
-	must(t, err)
 	others.Lock()
 	clear(others.heard) // each bubble begins at the same time
 	others.Unlock()
 	synctest.Test(t, func(t *testing.T) {
-		play(&turning{T: t, path: path, id: at.ID})
+		play(&turning{T: t, path: path})
 		time.Sleep(time.Second) // the clean-up is in the bubble
 	})
 }
@@ -41,7 +38,7 @@ func turn(t *testing.T, play func(*turning)) {
 func (t *turning) lasts(want time.Duration) {
 	t.Helper()
 	start := time.Now()
-	for t.GoesOn(t.path, t.id) {
+	for t.GoesOn(t.path) {
 		if time.Since(start) > time.Second {
 			t.Fatal("the turn never ends")
 		}
@@ -59,7 +56,7 @@ func TestTurnAloneIsLong(t *testing.T) {
 
 func TestTurnOfWhoHasHeardIsShort(t *testing.T) {
 	turn(t, func(t *turning) {
-		Heard(t.id)
+		Heard(t.path)
 		time.Sleep(memory - shortTurn)
 		t.lasts(shortTurn)
 		t.Turn = Turn{}
@@ -70,14 +67,14 @@ func TestTurnOfWhoHasHeardIsShort(t *testing.T) {
 
 func TestHearingOfAnotherFileChangesNothing(t *testing.T) {
 	turn(t, func(t *turning) {
-		Heard(sys.ID{Dev: t.id.Dev, Ino: t.id.Ino + 1})
+		Heard(t.path + "2")
 		t.lasts(longTurn)
 	})
 }
 
 func TestOpenByStrangerEndsTheTurnSoon(t *testing.T) {
 	turn(t, func(t *turning) {
-		if !t.GoesOn(t.path, t.id) {
+		if !t.GoesOn(t.path) {
 			t.Error("it ends at once")
 		}
 		useFile(t, t.path, sys.ReadOnly)
@@ -89,7 +86,7 @@ func TestKnockEndsTheTurnSoon(t *testing.T) {
 	turn(t, func(t *turning) {
 		f := openFile(t, t.path, sys.ReadWrite)
 		defer f.Close()
-		t.GoesOn(t.path, t.id)
+		t.GoesOn(t.path)
 		if !f.Knock() {
 			t.Fatal("the owner cannot knock")
 		}
@@ -101,7 +98,7 @@ func TestKnockEndsTheTurnSoon(t *testing.T) {
 func TestLateStrangerEndsTheTurnAtOnce(t *testing.T) {
 	turn(t, func(t *turning) {
 		for start := time.Now(); time.Since(start) < 2*time.Millisecond; time.Sleep(10 * time.Microsecond) {
-			t.GoesOn(t.path, t.id)
+			t.GoesOn(t.path)
 		}
 		f := openFile(t, t.path, sys.ReadOnly)
 		defer f.Close()
@@ -115,7 +112,7 @@ func TestOwnFileDoesNotShortenTheTurn(t *testing.T) {
 		other, err := NewWatch(t.path, Arriving) // has the file watched already
 		must(t, err)
 		useFile(t, t.path, sys.ReadOnly)
-		t.GoesOn(t.path, t.id)
+		t.GoesOn(t.path)
 		must(t, f.Close()) // to give back is not to come
 		t.lasts(longTurn)
 		other.Close()
@@ -135,7 +132,7 @@ func TestTurnLooksNowAndThen(t *testing.T) {
 			looks bool
 		}{{0, true}, {attention - 1, false}, {1, true}, {0, false}, {attention, true}} {
 			time.Sleep(c.after)
-			t.GoesOn(t.path, t.id)
+			t.GoesOn(t.path)
 			if t.Looks() != c.looks {
 				t.Errorf("step %d: looks: %v", i, t.Looks())
 			}
@@ -145,7 +142,7 @@ func TestTurnLooksNowAndThen(t *testing.T) {
 
 func TestTurnEndsItsWatch(t *testing.T) {
 	turn(t, func(t *turning) {
-		t.GoesOn(t.path, t.id)
+		t.GoesOn(t.path)
 		if open, watched := instances(t); open != 1 || watched != 1 {
 			t.Errorf("%d instances, %d watches", open, watched)
 		}
@@ -163,7 +160,7 @@ func TestTurnEndsItsWatch(t *testing.T) {
 
 func TestTurnOutlivesTheFile(t *testing.T) {
 	turn(t, func(t *turning) {
-		t.GoesOn(t.path, t.id)
+		t.GoesOn(t.path)
 		must(t, os.Remove(t.path))
 		t.lasts(shortTurn)
 	})
