@@ -17,7 +17,7 @@ import (
 
 const (
 	turns     = 2
-	work      = 1200 * time.Millisecond // under the lock
+	work      = 1500 * time.Millisecond // under the lock
 	otherWork = 200 * time.Millisecond  // without
 )
 
