@@ -184,28 +184,6 @@ func hostname() string {
 	return name
 }
 
-// irregular is the error for something at a lock's path that cannot be locked.
-type irregular fs.FileMode
-
-func (m irregular) Error() string {
-	what := "neither a file nor a directory"
-	switch mode := fs.FileMode(m); {
-	case mode&fs.ModeSymlink != 0:
-		what = "a symbolic link, which is never followed"
-	case mode&fs.ModeNamedPipe != 0:
-		what = "a named pipe"
-	case mode&fs.ModeSocket != 0:
-		what = "a socket"
-	case mode&fs.ModeDevice != 0:
-		what = "a device"
-	case mode.IsDir():
-		what = "a directory"
-	}
-	return "there is " + what + " (use another path)"
-}
-
-func (irregular) Is(target error) bool { return target == fs.ErrInvalid }
-
 // invalid makes an error for what makes no sense.
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", fs.ErrInvalid, fmt.Sprintf(format, args...))

@@ -19,7 +19,7 @@ func (b *fileBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
 	if r.NoWait || !errors.Is(err, ErrLocked) {
 		return g, err
 	}
-	err = persevere(ctx, wait.New("", 0, r.PollInterval, nil), func() (err error) {
+	err = wait.New("", 0, r.PollInterval, nil).Persevere(ctx, ErrLocked, func() (err error) {
 		g, err = b.attempt(r)
 		return err
 	})

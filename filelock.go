@@ -57,7 +57,6 @@ import (
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/record"
 	"github.com/gofilelock/filelock/internal/sys"
-	"github.com/gofilelock/filelock/internal/wait"
 )
 
 // A FileLock is a lock of the operating system on a file or a directory:
@@ -190,20 +189,6 @@ func makeParents(path string, perm *fs.FileMode) error {
 	return nil // somebody has just made it
 }
 
-// persevere tries after each pause of w until try gets the lock, or fails for
-// another reason than that somebody else has it.
-func persevere(ctx context.Context, w *wait.Wait, try func() error) error {
-	defer w.Close()
-	for {
-		if err := w.Pause(ctx); err != nil {
-			return err
-		}
-		if err := try(); !errors.Is(err, ErrLocked) {
-			return err
-		}
-	}
-}
-
 // fileIdentity is what tells one OS lock from all others.
 type fileIdentity struct {
 	kind holders.Kind
@@ -233,7 +218,7 @@ func (b *fileBackend) Inspect(context.Context) (State, error) {
 		return State{}, err
 	}
 	if b.file == nil && !lockable(info.Mode) {
-		return State{}, irregular(info.Mode)
+		return State{}, sys.Irregular(info.Mode)
 	}
 	_, kind := b.kind()
 	locks, err := holders.List(info.ID, kind)

@@ -98,7 +98,7 @@ func (b *fileBackend) absolute() (sys.Name, error) {
 // those who wait do not wake each other by closing it.
 func (b *fileBackend) wait(ctx context.Context, g *fileGrant, r Request) error {
 	w := wait.New(g.name.String(), wait.Unlocking, r.PollInterval, func() bool { return g.open && g.file.Knock() })
-	err := persevere(ctx, w, func() error { return b.try(g, r) })
+	err := w.Persevere(ctx, ErrLocked, func() error { return b.try(g, r) })
 	if err == nil {
 		wait.Heard(g.name.String()) // somebody outside has had it
 	}
@@ -147,7 +147,7 @@ func (b *fileBackend) begin(g *fileGrant, r Request) error {
 func (g *fileGrant) opened() error {
 	info, err := g.file.Info()
 	if err == nil && !lockable(info.Mode) && g.key != "" {
-		err = irregular(info.Mode)
+		err = sys.Irregular(info.Mode)
 	}
 	if err != nil {
 		return errors.Join(err, g.file.Close())

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gofilelock/filelock/internal/address"
@@ -102,7 +101,7 @@ func (b *softBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
 	if r.NoWait || !errors.Is(err, ErrLocked) {
 		return g, err
 	}
-	err = persevere(ctx, wait.New(path, wait.Vanishing, r.PollInterval, nil), func() (err error) {
+	err = wait.New(path, wait.Vanishing, r.PollInterval, nil).Persevere(ctx, ErrLocked, func() (err error) {
 		g, err = b.attempt(path)
 		return err
 	})
@@ -149,7 +148,7 @@ type marker struct {
 }
 
 // inspectMarker looks at the marker at path. It fails with an error that
-// matches [fs.ErrNotExist] if there is none, and with [irregular] if what is
+// matches [fs.ErrNotExist] if there is none, and with [sys.Irregular] if what is
 // there is not a file.
 func inspectMarker(path string) (marker, error) {
 	e, err := mark.Inspect(path, record.MaxMarker)
@@ -163,7 +162,7 @@ func inspectMarker(path string) (marker, error) {
 	case err != nil:
 		return m, err
 	case !e.Info.Mode.IsRegular():
-		return m, irregular(e.Info.Mode)
+		return m, sys.Irregular(e.Info.Mode)
 	}
 	m.record, m.unknown = record.ParseMarker(e.Content)
 	return m, nil
@@ -296,9 +295,7 @@ type softGrant struct {
 	own  *mark.Own
 	turn wait.Turn
 
-	mu    sync.Mutex
-	watch *time.Timer // nil while nobody watches the marker
-	lost  func()
+	watch mark.Watch
 }
 
 // softIdentity tells one marker from all others.
@@ -312,73 +309,9 @@ func (b *softBackend) Identify(context.Context) (any, error) {
 // Identity tells the marker from all others, whatever its name.
 func (g *softGrant) Identity() any { return softIdentity{g.own.ID()} }
 
-// watchInterval is how often a holder looks whether the marker is still there.
-const watchInterval = 250 * time.Millisecond
-
 // OnLoss has lost called if the marker is found to be gone.
 func (g *softGrant) OnLoss(lost func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.lost = lost
-	g.watch = time.AfterFunc(watchInterval, func() {
-		if g.gone() {
-			lost()
-		}
-	})
-}
-
-// gone looks whether the marker is certainly gone, and if not, arranges for the
-// next look.
-func (g *softGrant) gone() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.watch == nil { // not watched any more
-		return false
-	}
-	if errors.Is(g.own.At(g.path), mark.ErrChanged) {
-		g.watch = nil
-		return true
-	}
-	g.watch.Reset(watchInterval)
-	return false
-}
-
-// stopWatch reports whether the marker was being watched.
-func (g *softGrant) stopWatch() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.watch == nil {
-		return false
-	}
-	g.watch.Stop()
-	g.watch = nil
-	return true
-}
-
-// patience bounds the wait for others who are at a marker, as whoever breaks
-// one is for an instant.
-const patience = time.Second
-
-// persist does what may fail because somebody else is at the marker.
-func persist(ctx context.Context, do func() (bool, error)) (removed bool, err error) {
-	if removed, err = do(); !errors.Is(err, mark.ErrBusy) {
-		return removed, err
-	}
-	limited, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	w := wait.New("", 0, 10*time.Millisecond, nil)
-	defer w.Close()
-	for errors.Is(err, mark.ErrBusy) {
-		switch {
-		case w.Pause(limited) == nil:
-			removed, err = do()
-		case ctx.Err() != nil:
-			return false, contextError(ctx)
-		default:
-			return false, fmt.Errorf("%w, for more than %s", err, patience)
-		}
-	}
-	return removed, err
+	g.watch.Start(func() bool { return errors.Is(g.own.At(g.path), mark.ErrChanged) }, lost)
 }
 
 // HandOver reports whether the marker may serve the next owner. It names the
@@ -390,8 +323,8 @@ func (g *softGrant) HandOver(to Backend, _ Request) bool {
 
 // Release removes the marker.
 func (g *softGrant) Release(ctx context.Context) error {
-	watched := g.stopWatch()
-	removed, err := persist(ctx, func() (bool, error) { return g.own.Remove(g.path) })
+	watched := g.watch.Stop()
+	removed, err := mark.Persist(ctx, func() (bool, error) { return g.own.Remove(g.path) })
 	switch {
 	case removed:
 		err = errors.Join(err, g.own.Close())
@@ -401,7 +334,7 @@ func (g *softGrant) Release(ctx context.Context) error {
 		g.turn.End()
 		return errors.Join(ErrLost, g.own.Close())
 	case watched:
-		g.OnLoss(g.lost) // the hold goes on
+		g.watch.Resume() // the hold goes on
 	}
 	return err
 }
@@ -453,7 +386,7 @@ func (b *softBackend) Break(ctx context.Context, s State) error {
 	if errors.Is(m.unknown, record.ErrStrict) {
 		return fmt.Errorf("%w: %w, and stays for ever", ErrUnsupported, m.unknown)
 	}
-	_, err := persist(ctx, func() (bool, error) { return false, b.clear(m) })
+	_, err := mark.Persist(ctx, func() (bool, error) { return false, b.clear(m) })
 	switch {
 	case errors.Is(err, mark.ErrChanged):
 		return ErrLost

@@ -21,7 +21,7 @@ func (g *fileGrant) openFile(mode *fs.FileMode) error {
 		info, err := g.name.Lstat()
 		switch {
 		case err == nil && !lockable(info.Mode):
-			return irregular(info.Mode) // unopened: opening a device can do things
+			return sys.Irregular(info.Mode) // unopened: opening a device can do things
 		case err == nil:
 			g.file, err = sys.Open(g.name.String(), sys.ReadWrite)
 			if sys.MayRead(err) {

@@ -15,7 +15,7 @@ import (
 func (g *fileGrant) openFile(mode *fs.FileMode) (err error) {
 	g.readOnly = nil
 	if info, err := g.name.Lstat(); err == nil && !info.Mode.IsRegular() {
-		return irregular(info.Mode)
+		return sys.Irregular(info.Mode)
 	}
 	for range attempts {
 		g.file, err = sys.Open(g.name.String(), sys.ReadWrite)

@@ -4,6 +4,7 @@ package wait
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gofilelock/filelock/internal/sys"
@@ -58,6 +59,20 @@ func New(path string, events uint32, longest time.Duration, knock func() bool) *
 	return &Wait{
 		path: path, events: events, longest: longest, knock: knock,
 		pause: firstPause, silent: path == "",
+	}
+}
+
+// Persevere tries after each pause until try gets the lock, or fails for another
+// reason than the one that busy is, and ends the wait.
+func (w *Wait) Persevere(ctx context.Context, busy error, try func() error) error {
+	defer w.Close()
+	for {
+		if err := w.Pause(ctx); err != nil {
+			return err
+		}
+		if err := try(); !errors.Is(err, busy) {
+			return err
+		}
 	}
 }
 

@@ -1,0 +1,34 @@
+package mark
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gofilelock/filelock/internal/wait"
+)
+
+// patience bounds the wait for others who are at a marker, as whoever breaks
+// one is for an instant.
+const patience = time.Second
+
+// Persist does what may fail with [ErrBusy], until it does not, or for a second.
+func Persist(ctx context.Context, do func() (bool, error)) (removed bool, err error) {
+	if removed, err = do(); !errors.Is(err, ErrBusy) {
+		return removed, err
+	}
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	errWait := wait.New("", 0, 10*time.Millisecond, nil).Persevere(limited, ErrBusy, func() error {
+		removed, err = do()
+		return err
+	})
+	switch {
+	case !errors.Is(err, ErrBusy):
+		return removed, err
+	case ctx.Err() != nil:
+		return false, errWait
+	}
+	return false, fmt.Errorf("%w, for more than %s", err, patience)
+}
