@@ -241,11 +241,22 @@ func (s scene) check(t *testing.T, kills int) {
 
 // crashing is a process that takes and gives back a lock, and ends ahead of one
 // of its file operations as if it were killed. Its arguments are the kind, the
-// path and the number of the operation.
+// path, the number of the operation, and how often it has had the lock before.
 func crashing(args []string) error {
 	n, err := strconv.Atoi(args[2])
 	if err != nil {
 		return err
+	}
+	before, err := strconv.Atoi(args[3])
+	if err != nil {
+		return err
+	}
+	l := kindNamed(args[0]).New(args[1])
+	use := func() error { return l.Do(context.Background(), func(context.Context) error { return nil }) }
+	for range before {
+		if err := use(); err != nil {
+			return err
+		}
 	}
 	var mu sync.Mutex
 	count := 0
@@ -262,7 +273,7 @@ func crashing(args []string) error {
 		}
 		return nil
 	}})
-	if err := kindNamed(args[0]).New(args[1]).Do(context.Background(), func(context.Context) error { return nil }); err != nil {
+	if err := use(); err != nil {
 		return err
 	}
 	fmt.Println("done")
@@ -270,35 +281,48 @@ func crashing(args []string) error {
 }
 
 // TestCrashAheadOfEveryOperationLeavesTheLockFree walks through an acquisition
-// and a release, operation by operation.
+// and a release, operation by operation: the first of a process, and later ones,
+// for which it has kept something.
 func TestCrashAheadOfEveryOperationLeavesTheLockFree(t *testing.T) {
 	for _, k := range append(kinds(), removeKind) {
 		for _, stale := range []bool{false, true} {
 			if stale && k.Name != "soft" {
 				continue
 			}
-			for n := 1; ; n++ {
-				path := lockPath(t)
-				if stale {
-					leaveStale(t, path)
+			for before := range 3 {
+				crashes := 0
+				for crash(t, k, stale, crashes+1, before) {
+					crashes++
 				}
-				p := testproc.Start(t, "crashing", k.Name, path, strconv.Itoa(n))
-				out := p.Rest()
-				p.Wait()
-				ctx, cancel := context.WithTimeout(bg, 30*time.Second)
-				h, err := k.New(path).Acquire(ctx)
-				cancel()
-				if err != nil {
-					t.Fatalf("%s: after a crash ahead of operation %d: %v", k.Name, n, err)
-				}
-				must(t, h.Release())
-				if out != "" {
-					t.Logf("%s: %d crashes", k.Name, n-1)
-					break
-				}
+				t.Logf("%s, used %d times before: %d crashes", k.Name, before, crashes)
 			}
 		}
 	}
+}
+
+// crash reports whether a process was killed ahead of its nth operation.
+func crash(t *testing.T, k locktest.Kind, stale bool, n, before int) bool {
+	path := lockPath(t)
+	if stale {
+		leaveStale(t, path)
+	}
+	p := testproc.Start(t, "crashing", k.Name, path, strconv.Itoa(n), strconv.Itoa(before))
+	out := p.Rest()
+	p.Wait()
+	for range 3 { // the last two of which tidy up
+		ctx, cancel := context.WithTimeout(bg, 30*time.Second)
+		h, err := k.New(path).Acquire(ctx)
+		cancel()
+		if err != nil {
+			t.Fatalf("%s: after a crash ahead of operation %d: %v", k.Name, n, err)
+		}
+		must(t, h.Release())
+	}
+	filelock.CloseKept()
+	if left, err := filepath.Glob(path + ".0*.claim"); err != nil || len(left) > 0 {
+		t.Errorf("%s: after a crash ahead of operation %d there is left: %v, %v", k.Name, n, left, err)
+	}
+	return out == ""
 }
 
 // breaking is a process that again and again clears a stale marker away, has

@@ -13,3 +13,13 @@ func Queues() int {
 	defer table.Unlock()
 	return len(table.queues)
 }
+
+// CloseKept ends what is kept of locks that have been released.
+func CloseKept() { closeKept() }
+
+// Kept returns how many locks are remembered that have been released.
+func Kept() int {
+	kept.Lock()
+	defer kept.Unlock()
+	return len(kept.places)
+}

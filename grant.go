@@ -78,7 +78,8 @@ func (b *fileBackend) newGrant(key string) (g *fileGrant, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if g = takeKept(key); g == nil {
+	g, _ = takeKept(key).(*fileGrant)
+	if g == nil {
 		g = &fileGrant{key: key, kind: kind}
 	}
 	g.name, g.remove = name, b.set.remove

@@ -1,5 +1,3 @@
-//go:build unix && !aix
-
 package filelock
 
 import (
@@ -10,9 +8,9 @@ import (
 )
 
 // kept holds the files of locks that are taken again and again, open from one
-// time to the next: opening and closing is most of what a lock costs. A file is
-// kept from its second release on, and closed when it has been idle for a
-// moment, or at once when somebody waits for it who is woken by that.
+// time to the next: opening and closing, or making and removing a file, is most
+// of what a lock costs. A file is kept from its second release on, and closed
+// when it has been idle for a moment.
 var kept = struct {
 	sync.Mutex
 	places  map[string]*place
@@ -22,17 +20,20 @@ var kept = struct {
 
 // A place is what is remembered of a lock after its release.
 type place struct {
-	grant    *fileGrant // nil if it is in use, or closed
+	grant    keptGrant // nil if it is in use, or closed
 	released time.Time
 }
+
+// A keptGrant is of a lock that has been given back, and has its file still.
+type keptGrant interface{ close() error }
 
 const (
 	idle     = 100 * time.Millisecond // for how long a file is kept
 	mostKept = 32                     // files: others need descriptors too
 )
 
-// takeKept returns the grant of key that is kept, with its file open, or nil.
-func takeKept(key string) *fileGrant {
+// takeKept returns the grant of key that is kept, or nil.
+func takeKept(key string) keptGrant {
 	kept.Lock()
 	defer kept.Unlock()
 	p := kept.places[key]
@@ -45,30 +46,34 @@ func takeKept(key string) *fileGrant {
 	return g
 }
 
-// keep reports whether the file stays open, which has just been unlocked. It
-// does not if somebody waits who has left a trace in its time of access since
-// that was last looked at: whoever comes later gets the lock. Nor does it where
-// that cannot be seen.
-func (g *fileGrant) keep() (bool, error) {
-	if g.key == "" || g.remove || g.lent || g.readOnly != nil {
-		return false, nil
-	}
-	info, err := g.file.Info()
-	if !again(g.key) || err != nil || !info.Fine || info.Accessed != g.accessed {
-		return false, err
-	}
-	if g.local = g.local || !g.file.IsRemote(); !g.local {
-		return false, nil
-	}
+// keep reports whether g is kept, after a release that has been noted.
+func keep(key string, g keptGrant) bool {
 	kept.Lock()
 	defer kept.Unlock()
-	p := kept.places[g.key]
-	if p == nil || kept.open == mostKept { // nil if that took long
-		return false, nil
+	p := kept.places[key]
+	if p == nil || p.grant != nil || kept.open == mostKept { // nil if that took long
+		return false
 	}
 	p.grant = g
 	kept.open++
-	return true, nil
+	return true
+}
+
+// repeats reports whether a lock has just been released, and nothing is kept of
+// it.
+func repeats(key string) bool {
+	kept.Lock()
+	defer kept.Unlock()
+	p := kept.places[key]
+	return p != nil && p.grant == nil
+}
+
+// keeps reports whether something is kept of a lock.
+func keeps(key string) bool {
+	kept.Lock()
+	defer kept.Unlock()
+	p := kept.places[key]
+	return p != nil && p.grant != nil
 }
 
 // again notes a release, and reports whether it follows close upon another.
@@ -98,6 +103,13 @@ func cleanKept() {
 			cleanKept()
 		}
 	})
+}
+
+// closeKept forgets everything at once.
+func closeKept() {
+	kept.Lock()
+	defer kept.Unlock()
+	dropKept(0)
 }
 
 // dropKept forgets what has been idle for so long. Nobody hears of a close that

@@ -274,6 +274,7 @@ func ReleaseAll() error {
 		errs = append(errs, q.settled())
 		q.drop()
 	}
+	closeKept()
 	return errors.Join(errs...)
 }
 

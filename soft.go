@@ -2,13 +2,10 @@ package filelock
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/gofilelock/filelock/internal/address"
@@ -35,8 +32,9 @@ import (
 // second: see [Hold.Lost].
 //
 // While an acquisition is under way, a second file stands beside the marker,
-// whose name ends in ".claim". It stays behind if the process is killed in that
-// instant.
+// whose name ends in ".claim". If the lock is taken again and again it stays
+// until 100 ms after the last release. It is left behind if the process ends
+// meanwhile, and does no harm.
 //
 // # Other systems
 //
@@ -97,12 +95,12 @@ func (b *softBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := b.attempt(path)
+	g, err := b.attempt(r.Key, path)
 	if r.NoWait || !errors.Is(err, ErrLocked) {
 		return g, err
 	}
 	err = wait.New(path, wait.Vanishing, r.PollInterval, nil).Persevere(ctx, ErrLocked, func() (err error) {
-		g, err = b.attempt(path)
+		g, err = b.attempt(r.Key, path)
 		return err
 	})
 	if err != nil {
@@ -113,12 +111,17 @@ func (b *softBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
 }
 
 // attempt tries once to get the lock.
-func (b *softBackend) attempt(path string) (Grant, error) {
+func (b *softBackend) attempt(key, path string) (Grant, error) {
+	if keeps(key) { // a claim: it finds out by itself whether there is a marker
+		if g, err := b.publish(key, path); !errors.Is(err, fs.ErrExist) {
+			return g, err
+		}
+	}
 	for range attempts {
 		seen, err := inspectMarker(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			g, err := b.publish(path)
+			g, err := b.publish(key, path)
 			if errors.Is(err, fs.ErrExist) {
 				continue // somebody else was faster
 			}
@@ -177,124 +180,22 @@ func (m *marker) stale() bool {
 // been left behind.
 func (b *softBackend) clear(m marker) error {
 	removed, err := b.breaks(m.path, m.evidence)
-	if removed && m.record.Nonce != 0 {
-		err = errors.Join(err, removeIfThere(claimPath(m.path, m.record.Nonce)))
+	if removed {
+		err = errors.Join(err, removeClaims(m))
 	}
 	return err
-}
-
-// claimPath names the file that a marker is prepared in. Of a long name only
-// the beginning is used, since file systems have a limit.
-func claimPath(path string, nonce uint64) string {
-	_, base := address.Split(path)
-	const limit = 100
-	if len(base) > limit {
-		base = strings.ToValidUTF8(base[:limit], "") // not half of a rune
-	}
-	return address.Beside(path, fmt.Sprintf("%s.%016x.claim", base, nonce))
-}
-
-// publish makes the marker, all of it in one step, of a claim that nobody else
-// knows. It fails with [fs.ErrExist] if there is a marker already. Whenever it
-// fails it leaves nothing behind.
-func (b *softBackend) publish(path string) (Grant, error) {
-	content, nonce, err := newRecord()
-	if err != nil {
-		return nil, err
-	}
-	claim := claimPath(path, nonce)
-	own, err := mark.Create(claim, b.set.mode, content)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%s is in the way", claim) // not ErrExist: that would be the marker
-	}
-	if err != nil {
-		return nil, err
-	}
-	errGive := give(own, claim, path)
-	errClaim := removeIfThere(claim)
-	if errGive == nil && errClaim == nil {
-		return &softGrant{path: path, own: own}, nil
-	}
-	taken := errors.Is(errGive, fs.ErrExist)
-	if taken {
-		err = errors.Join(errClaim, own.Close())
-	} else {
-		err = errors.Join(errClaim, own.Withdraw(path))
-	}
-	switch {
-	case errClaim != nil:
-		removeIfThere(claim) // once more; what can be said has been said
-	case err == nil && errors.Is(errGive, sys.ErrNoNames):
-		return b.create(path, content)
-	}
-	if taken && err != nil {
-		return nil, err // and not ErrExist, which would have it tried again
-	}
-	return nil, errors.Join(errGive, err)
-}
-
-// create is publish in two steps, for file systems where nothing can be given a
-// name. In between, the marker is empty, and reads as held.
-func (b *softBackend) create(path string, content []byte) (Grant, error) {
-	own, err := mark.Create(path, b.set.mode, content)
-	if err != nil {
-		return nil, err
-	}
-	return &softGrant{path: path, own: own}, nil
-}
-
-// newRecord returns what a marker of this process says, and its nonce.
-func newRecord() (content []byte, nonce uint64, err error) {
-	host, err := os.Hostname()
-	if err == nil && !record.ValidHost(host) {
-		err = fmt.Errorf("its name is %q", host)
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("this host cannot be named in a marker: %w", err)
-	}
-	nonce = newNonce()
-	return record.AppendMarker(nil, record.Marker{ID: procid.Self(), Host: host, Nonce: nonce}), nonce, nil
-}
-
-func newNonce() uint64 {
-	var b [8]byte
-	rand.Read(b[:])                          // never fails
-	return binary.BigEndian.Uint64(b[:]) | 1 // 0 is none
-}
-
-// give gives the claim the marker's name, and makes sure that it has it: a
-// server may have done what it says it has not, and others may undo it.
-func give(own *mark.Own, claim, path string) error {
-	err := sys.Link(claim, path)
-	if errors.Is(err, sys.ErrNoNames) {
-		err = sys.RenameExclusive(claim, path)
-	}
-	switch errAt := own.At(path); {
-	case errAt == nil:
-		return nil
-	case errors.Is(err, fs.ErrExist) && !errors.Is(errAt, mark.ErrChanged):
-		return errAt // it may be ours
-	case !errors.Is(errAt, mark.ErrChanged):
-		return errors.Join(err, errAt)
-	case err == nil:
-		return fs.ErrExist // taken away, by somebody who breaks markers less carefully
-	}
-	return err
-}
-
-func removeIfThere(path string) error {
-	if err := sys.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // A softGrant is a marker of this process.
 type softGrant struct {
-	path string // from the root
-	own  *mark.Own
-	turn wait.Turn
+	key   string
+	path  string // from the root
+	mode  *fs.FileMode
+	own   *mark.Own
+	claim string // the name that it had before
+	lasts bool   // and has still
 
+	turn  wait.Turn
 	watch mark.Watch
 }
 
@@ -327,12 +228,12 @@ func (g *softGrant) Release(ctx context.Context) error {
 	removed, err := mark.Persist(ctx, func() (bool, error) { return g.own.Remove(g.path) })
 	switch {
 	case removed:
-		err = errors.Join(err, g.own.Close())
+		err = errors.Join(err, g.rest())
 		g.turn.End()
 		return Released(err)
 	case errors.Is(err, mark.ErrChanged):
 		g.turn.End()
-		return errors.Join(ErrLost, g.own.Close())
+		return errors.Join(ErrLost, g.close())
 	case watched:
 		g.watch.Resume() // the hold goes on
 	}

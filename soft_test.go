@@ -145,6 +145,7 @@ func TestOthersAreFasterWithoutLinks(t *testing.T) {
 		_, err := filelock.NewSoft(path).TryAcquire(bg)
 		remove()
 		want(t, err, filelock.ErrLocked)
+		filelock.CloseKept()
 		left, err := filepath.Glob(path + "*")
 		if err != nil || len(left) != 1 {
 			t.Errorf("without %v there are %v, %v", ops, left, err)
@@ -226,6 +227,7 @@ func TestReleaseAfterChdir(t *testing.T) {
 		must(t, err)
 		must(t, os.Chdir(second))
 		must(t, h.Release())
+		filelock.CloseKept()
 		if left, err := filepath.Glob(filepath.Join(first, "*")); err != nil || len(left) > 0 {
 			t.Errorf("%T: left behind: %v, %v", l, left, err)
 		}

@@ -82,3 +82,19 @@ func (g *fileGrant) removeHeld() error {
 
 // removeFree has nothing to do: see removeHeld.
 func (g *fileGrant) removeFree() error { return nil }
+
+// keep reports whether the file stays open, which has just been unlocked. Then
+// unlocking wakes nobody. So it does not if somebody waits who has left a trace
+// in its time of access since that was last looked at: whoever comes later gets
+// the lock. Nor does it where that cannot be seen.
+func (g *fileGrant) keep() (bool, error) {
+	if g.key == "" || g.remove || g.lent || g.readOnly != nil {
+		return false, nil
+	}
+	info, err := g.file.Info()
+	if !again(g.key) || err != nil || !info.Fine || info.Accessed != g.accessed {
+		return false, err
+	}
+	g.local = g.local || !g.file.IsRemote()
+	return g.local && keep(g.key, g), nil
+}

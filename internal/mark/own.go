@@ -3,6 +3,7 @@ package mark
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 
 	"github.com/gofilelock/filelock/internal/sys"
@@ -56,6 +57,20 @@ func (o *Own) fill(f sys.File, mode *fs.FileMode) (err error) {
 	return f.Flush() // before it has a name that others know
 }
 
+// Rewrite has o say something else, of the same length, for use at another time.
+// No name may lead to it meanwhile that others believe in. When it fails, o says
+// anything.
+func (o *Own) Rewrite(content []byte) error {
+	if len(content) != len(o.content) {
+		return errors.ErrUnsupported
+	}
+	info, err := o.kept.rewrite(content)
+	if err == nil {
+		o.info, o.content = info, content
+	}
+	return err
+}
+
 // ID returns the number of the file.
 func (o *Own) ID() sys.ID { return o.info.ID }
 
@@ -92,7 +107,7 @@ func (o *Own) At(path string) error {
 // others cannot be kept from it nobody breaks it, and it is removed all the
 // same. Like [Break] it reports whether it has done it.
 func (o *Own) Remove(path string) (removed bool, err error) {
-	removed, err = o.kept.remove(path, o.approve)
+	removed, err = o.kept.remove(o.info, path, o.approve)
 	if !errors.Is(err, ErrChanged) {
 		return removed, err
 	}
@@ -123,8 +138,16 @@ func (o *Own) approve(f sys.File, locked error) error {
 	if locked != nil && !errors.Is(locked, sys.ErrNoLocks) {
 		return locked
 	}
-	now, err := read(f, len(o.content))
-	if err == nil && !bytes.Equal(now.Content, o.content) {
+	info, err := f.Info()
+	if err != nil {
+		return err
+	}
+	if info.Size != int64(len(o.content)) {
+		return ErrChanged
+	}
+	now := make([]byte, len(o.content))
+	n, err := f.ReadAt(now, 0)
+	if err == io.EOF || err == nil && !bytes.Equal(now[:n], o.content) {
 		err = ErrChanged
 	}
 	return err

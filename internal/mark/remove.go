@@ -21,12 +21,17 @@ func remove(path string, approve approval) (removed bool, err error) {
 	if err != nil {
 		return false, noMarker(path, err)
 	}
-	removed, err = removeOpen(f, path, approve)
+	info, err := f.Info()
+	if err == nil {
+		removed, err = removeOpen(f, info, path, approve)
+	} else if sys.IsGone(err) {
+		err = ErrChanged
+	}
 	return removed, errors.Join(err, f.Close())
 }
 
 // removeOpen is remove for a file that is open already, and stays so.
-func removeOpen(f sys.File, path string, approve approval) (removed bool, err error) {
+func removeOpen(f sys.File, info sys.Info, path string, approve approval) (removed bool, err error) {
 	locked := f.TryLock(false)
 	if errors.Is(locked, sys.ErrBusy) {
 		return false, ErrBusy
@@ -37,13 +42,6 @@ func removeOpen(f sys.File, path string, approve approval) (removed bool, err er
 	// The path comes first, the content after it. A holder may write a new
 	// record into its file while no path leads there, and link it here again:
 	// if the path leads to f now, the record read next is the one in force.
-	info, err := f.Info()
-	if sys.IsGone(err) {
-		return false, ErrChanged
-	}
-	if err != nil {
-		return false, err
-	}
 	if err := leads(path, info); err != nil {
 		return false, err
 	}
@@ -59,7 +57,10 @@ func removeOpen(f sys.File, path string, approve approval) (removed bool, err er
 
 // discard removes the file f, which has just been made at path, and closes it.
 func discard(f sys.File, path string) error {
-	_, err := removeOpen(f, path, func(sys.File, error) error { return nil })
+	info, err := f.Info()
+	if err == nil {
+		_, err = removeOpen(f, info, path, func(sys.File, error) error { return nil })
+	}
 	if errors.Is(err, ErrChanged) {
 		err = nil
 	}
@@ -73,8 +74,15 @@ type kept struct{ file sys.File }
 
 func keep(f sys.File) (kept, error) { return kept{f}, nil }
 
-func (k kept) remove(path string, approve approval) (removed bool, err error) {
-	return removeOpen(k.file, path, approve)
+func (k kept) remove(info sys.Info, path string, approve approval) (removed bool, err error) {
+	return removeOpen(k.file, info, path, approve)
+}
+
+func (k kept) rewrite(content []byte) (sys.Info, error) {
+	if _, err := k.file.WriteAt(content, 0); err != nil {
+		return sys.Info{}, err
+	}
+	return k.file.Info()
 }
 
 // Close ends the use of the marker, without removing it.

@@ -41,9 +41,11 @@ type kept struct{}
 
 func keep(f sys.File) (kept, error) { return kept{}, f.Close() }
 
-func (kept) remove(path string, approve approval) (removed bool, err error) {
+func (kept) remove(_ sys.Info, path string, approve approval) (removed bool, err error) {
 	return remove(path, approve)
 }
+
+func (kept) rewrite([]byte) (sys.Info, error) { return sys.Info{}, errors.ErrUnsupported }
 
 // Close has nothing to do.
 func (kept) Close() error { return nil }

@@ -123,7 +123,7 @@ func appendBlanks(b []byte, m Marker) []byte {
 	raw[0] = blanksVersion
 	binary.BigEndian.PutUint64(raw[1:], m.ID.Space)
 	binary.BigEndian.PutUint64(raw[9:], m.Nonce)
-	binary.BigEndian.PutUint32(raw[17:], checksum(string(b), raw[:17]))
+	binary.BigEndian.PutUint32(raw[17:], checksum(b, raw[:17]))
 	for _, c := range raw {
 		for bit := 7; bit >= 0; bit-- {
 			b = append(b, " \t"[c>>bit&1])
@@ -154,9 +154,9 @@ func (m *Marker) parseBlanks(lines, blanks string) bool {
 	m.ID.Space = binary.BigEndian.Uint64(raw[1:])
 	m.Nonce = binary.BigEndian.Uint64(raw[9:])
 	return raw[0] == blanksVersion && m.ID.Space != procid.Unstated &&
-		binary.BigEndian.Uint32(raw[17:]) == checksum(lines, raw[:17])
+		binary.BigEndian.Uint32(raw[17:]) == checksum([]byte(lines), raw[:17])
 }
 
-func checksum(lines string, raw []byte) uint32 {
-	return crc32.Update(crc32.ChecksumIEEE([]byte(lines)), crc32.IEEETable, raw)
+func checksum(lines, raw []byte) uint32 {
+	return crc32.Update(crc32.ChecksumIEEE(lines), crc32.IEEETable, raw)
 }

@@ -1,0 +1,126 @@
+package filelock_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/sys"
+)
+
+// used returns a soft lock that has been taken and given back so often that its
+// claim is kept, and the claim's path.
+func used(t *testing.T) (l *filelock.SoftFileLock, claim string) {
+	t.Helper()
+	path := lockPath(t)
+	l = filelock.NewSoft(path)
+	for range 2 {
+		must(t, l.Do(bg, func(context.Context) error { return nil }))
+	}
+	claim = path + ".0000000000000000.claim"
+	if _, err := os.Lstat(claim); err != nil {
+		t.Fatal("no claim is kept:", err)
+	}
+	return l, claim
+}
+
+func number(t *testing.T, path string) sys.ID {
+	t.Helper()
+	info, err := sys.Lstat(path)
+	must(t, err)
+	return info.ID
+}
+
+// TestLaw07LaterHoldOfTheSameFileIsSpared has a hold inspected and the next one
+// made of the same file.
+func TestLaw07LaterHoldOfTheSameFileIsSpared(t *testing.T) {
+	l, claim := used(t)
+	first, err := l.Acquire(bg)
+	must(t, err)
+	before := number(t, l.Path())
+	seen, err := l.Inspect(bg)
+	must(t, err)
+	must(t, first.Release())
+	second, err := l.Acquire(bg)
+	must(t, err)
+	if now := number(t, l.Path()); now != before || now != number(t, claim) {
+		t.Fatalf("the marker is %v, and was %v: it is not made of the claim", now, before)
+	}
+	want(t, l.Break(bg, seen), filelock.ErrLost)
+	must(t, second.Release())
+}
+
+// TestClaimThatIsGoneIsMadeAnew: people tidy up.
+func TestClaimThatIsGoneIsMadeAnew(t *testing.T) {
+	l, claim := used(t)
+	must(t, os.Remove(claim))
+	must(t, l.Do(bg, func(context.Context) error { return nil }))
+	h, err := l.Acquire(bg)
+	must(t, err)
+	must(t, os.Remove(claim)) // and while the lock is held
+	must(t, h.Release())
+	must(t, l.Do(bg, func(context.Context) error { return nil }))
+}
+
+// TestClaimThatIsReplacedIsNotBelieved has a stranger put something else in the
+// claim's place.
+func TestClaimThatIsReplacedIsNotBelieved(t *testing.T) {
+	for what, plant := range map[string]func(claim, precious string) error{
+		"file":    func(claim, _ string) error { return os.WriteFile(claim, []byte("1\nelsewhere\n"), 0o666) },
+		"symlink": func(claim, precious string) error { return os.Symlink(precious, claim) },
+	} {
+		l, claim := used(t)
+		precious := filepath.Join(t.TempDir(), "precious")
+		write(t, precious, "precious")
+		must(t, os.Remove(claim))
+		must(t, plant(claim, precious))
+		if h, err := l.TryAcquire(bg); err == nil {
+			t.Errorf("%s: the lock is held by a marker that is not ours", what)
+			must(t, h.Release())
+		}
+		must(t, os.Remove(l.Path()))
+		must(t, l.Do(bg, func(context.Context) error { return nil }))
+		if b, err := os.ReadFile(precious); err != nil || string(b) != "precious" {
+			t.Errorf("%s: the target is now %q, %v", what, b, err)
+		}
+	}
+}
+
+// TestClaimIsNotTakenFromTheLiving has a stranger's claim stay where it is.
+func TestClaimIsNotTakenFromTheLiving(t *testing.T) {
+	path := lockPath(t)
+	claim := path + ".0000000000000000.claim"
+	write(t, claim, "1\nelsewhere\n")
+	l := filelock.NewSoft(path)
+	for range 3 {
+		must(t, l.Do(bg, func(context.Context) error { return nil }))
+	}
+	if b, err := os.ReadFile(claim); err != nil || string(b) != "1\nelsewhere\n" {
+		t.Errorf("it is now %q, %v", b, err)
+	}
+}
+
+func TestClaimGoesInAWhile(t *testing.T) {
+	_, claim := used(t)
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Lstat(claim); errors.Is(err, fs.ErrNotExist) {
+			return
+		} else if err != nil || time.Now().After(end) {
+			t.Fatalf("the claim stays: %v", err)
+		}
+	}
+}
+
+// TestReleaseAllLeavesNoClaim is for handlers that call os.Exit next.
+func TestReleaseAllLeavesNoClaim(t *testing.T) {
+	_, claim := used(t)
+	must(t, filelock.ReleaseAll())
+	if _, err := os.Lstat(claim); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the claim stays: %v", err)
+	}
+}
