@@ -319,7 +319,7 @@ func crash(t *testing.T, k locktest.Kind, stale bool, n, before int) bool {
 		must(t, h.Release())
 	}
 	filelock.CloseKept()
-	if left, err := filepath.Glob(path + ".0*.claim"); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(path + ".0000000000000000.claim"); err != nil || len(left) > 0 {
 		t.Errorf("%s: after a crash ahead of operation %d there is left: %v, %v", k.Name, n, left, err)
 	}
 	return out == ""

@@ -37,9 +37,6 @@ func (w *waiter) waitBegins() error {
 	if w.inCycle() {
 		return ErrDeadlock
 	}
-	if w.owner.waits == nil {
-		w.owner.waits = w.owner.firstWait[:0]
-	}
 	w.owner.waits = append(w.owner.waits, w)
 	return nil
 }

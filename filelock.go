@@ -110,20 +110,15 @@ func NewFile(f *os.File, opts ...FileOption) *FileLock {
 // verified and unlocked stands in unix.go and windows.go.
 type fileBackend struct {
 	path    string
-	set     fileSettings
+	set     pathSettings
 	key     *address.Key
-	name    sys.Name
 	file    *os.File // the caller's; nil if there is only the path
 	content *record.Template
 }
 
 func (b *fileBackend) core(opts []FileOption) core {
-	b.set.lockSettings = defaults()
-	for _, o := range opts {
-		o.applyFile(&b.set)
-	}
-	var misuse error
-	b.content, misuse = b.set.check()
+	set, content, misuse := fileSettingsOf(opts)
+	b.set, b.content = set.pathSettings, content
 	switch {
 	case misuse != nil:
 	case b.file != nil && (b.set.remove || b.set.mode != nil || b.set.parents != nil):
@@ -134,9 +129,9 @@ func (b *fileBackend) core(opts []FileOption) core {
 		misuse = invalid("WithContent cannot replace the content of a file that is open for appending")
 	}
 	if name, _ := b.kind(); b.file == nil {
-		b.key, b.name = address.KeyOf(name, b.path), sys.NameOf(b.path)
+		b.key = address.KeyOf(name, b.path)
 	}
-	return core{backend: b, path: b.path, set: b.set.lockSettings, misuse: misuse}
+	return core{backend: b, path: b.path, set: set.lockSettings, misuse: misuse}
 }
 
 // checkPath reports a path that the system would not take.

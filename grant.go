@@ -20,7 +20,7 @@ import (
 // A fileGrant is an OS lock that this process has, or wants.
 type fileGrant struct {
 	key    string
-	name   sys.Name // from the root; of nothing if the file is the caller's
+	path   string // from the root; empty if the file is the caller's
 	kind   holders.Kind
 	remove bool
 
@@ -74,7 +74,7 @@ func (b *fileBackend) newGrant(key string) (g *fileGrant, err error) {
 		}
 		return g, nil
 	}
-	name, err := b.absolute()
+	path, err := address.Abs(b.path)
 	if err != nil {
 		return nil, err
 	}
@@ -82,26 +82,17 @@ func (b *fileBackend) newGrant(key string) (g *fileGrant, err error) {
 	if g == nil {
 		g = &fileGrant{key: key, kind: kind}
 	}
-	g.name, g.remove = name, b.set.remove
+	g.path, g.remove = path, b.set.remove
 	return g, nil
-}
-
-// absolute returns the path from the root.
-func (b *fileBackend) absolute() (sys.Name, error) {
-	path, err := address.Abs(b.path)
-	if path == b.name.String() {
-		return b.name, nil
-	}
-	return sys.NameOf(path), err
 }
 
 // wait tries until it gets the lock. The file stays open in between, so that
 // those who wait do not wake each other by closing it.
 func (b *fileBackend) wait(ctx context.Context, g *fileGrant, r Request) error {
-	w := wait.New(g.name.String(), wait.Unlocking, r.PollInterval, func() bool { return g.open && g.file.Knock() })
+	w := wait.New(g.path, wait.Unlocking, r.PollInterval, func() bool { return g.open && g.file.Knock() })
 	err := w.Persevere(ctx, ErrLocked, func() error { return b.try(g, r) })
 	if err == nil {
-		wait.Heard(g.name.String()) // somebody outside has had it
+		wait.Heard(g.path) // somebody outside has had it
 	}
 	return err
 }
@@ -224,7 +215,7 @@ func (g *fileGrant) unlock() error {
 // file, and with the content that belongs to it.
 func (g *fileGrant) HandOver(to Backend, r Request) bool {
 	b, ok := to.(*fileBackend)
-	if !ok || g.key == "" || g.remove || b.set.remove || g.isLent() || !g.turn.GoesOn(g.name.String()) {
+	if !ok || g.key == "" || g.remove || b.set.remove || g.isLent() || !g.turn.GoesOn(g.path) {
 		return false
 	}
 	return g.stands() && b.write(g, r) == nil
@@ -300,5 +291,5 @@ func (g *fileGrant) File() (*os.File, error) {
 		return nil, os.ErrClosed
 	}
 	g.lent = true
-	return g.file.OSFile(g.name.String())
+	return g.file.OSFile(g.path)
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // A tenure is an owner's time with a lock, from its first hold to its last.
@@ -16,7 +15,7 @@ type tenure struct {
 	owner  *Owner
 	scoped bool // by a Do: it goes on while the Do's function does
 	shared bool
-	since  time.Time
+	since  int64 // in nanoseconds since 1970
 	loss   *loss // nil where it cannot be lost
 
 	// depth counts the holds. While they are being given back it is negative:

@@ -30,6 +30,8 @@ type keptGrant interface{ close() error }
 const (
 	idle     = 100 * time.Millisecond // for how long a file is kept
 	mostKept = 32                     // files: others need descriptors too
+
+	mostPlaces = 1024 // nobody takes more locks than that again and again
 )
 
 // takeKept returns the grant of key that is kept, or nil.
@@ -82,13 +84,14 @@ func again(key string) bool {
 	kept.Lock()
 	defer kept.Unlock()
 	p := kept.places[key]
-	if p == nil {
+	switch {
+	case p != nil:
+		p.released = now
+	case len(kept.places) < mostPlaces:
 		kept.places[key] = &place{released: now}
 		cleanKept()
-		return false
 	}
-	p.released = now
-	return true
+	return p != nil
 }
 
 // cleanKept forgets, in a moment and as long as there is anything to forget,

@@ -42,6 +42,10 @@ type lockSettings struct {
 
 type fileSettings struct {
 	lockSettings
+	pathSettings
+}
+
+type pathSettings struct {
 	mode    *fs.FileMode
 	parents *fs.FileMode
 	content *string
@@ -196,6 +200,17 @@ func (s *lockSettings) check() error {
 		return invalid("poll interval %s", s.interval)
 	}
 	return nil
+}
+
+// fileSettingsOf returns what the options say, with the template of the content
+// if there is one, and what makes no sense of it.
+func fileSettingsOf(opts []FileOption) (s fileSettings, content *record.Template, misuse error) {
+	s.lockSettings = defaults()
+	for _, o := range opts {
+		o.applyFile(&s)
+	}
+	content, misuse = s.check()
+	return s, content, misuse
 }
 
 // check reports options that make no sense, and parses the template.

@@ -19,8 +19,7 @@ type Owner struct {
 
 	waiting atomic.Int32 // waiters, of all sorts
 
-	waits     []*waiter  // those without a limit; guarded by waitsFor
-	firstWait [1]*waiter // room for the usual one
+	waits []*waiter // those without a limit; guarded by waitsFor
 }
 
 // NewOwner makes an owner. It never ends.

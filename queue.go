@@ -25,17 +25,17 @@ type queue struct {
 
 	mu      sync.Mutex // never held while a backend works or a context is waited for
 	grant   Grant      // nil while this process does not have the lock
-	shared  bool       // how it has it
 	loss    *loss
 	tenures []*tenure // those who share it
+	shared  bool      // how this process has it
 	// tenuresNew says that somebody who waits may have come to have the lock,
 	// through another goroutine of the same owner.
 	tenuresNew bool
+	refused    bool // the talker was told that somebody else has the lock, and waits
 	debts      []debt
 	waiters    []*waiter
 	tries      int     // how many of them take a refusal for an answer
 	talker     *waiter // the waiter that asks the backend; nil while there is none
-	refused    bool    // it was told that somebody else has the lock, and waits
 	behind     any     // what is locked then, by whatever name; see IdentifyingBackend
 }
 
@@ -322,7 +322,7 @@ func (q *queue) allTenures() []*tenure {
 // begin makes a tenure for w of the grant at hand.
 func (q *queue) begin(w *waiter) *tenure {
 	t := w.slot
-	t.queue, t.lock, t.owner, t.shared, t.since, t.loss = q, w.lock, w.owner, q.shared, time.Now(), q.loss
+	t.queue, t.lock, t.owner, t.shared, t.since, t.loss = q, w.lock, w.owner, q.shared, time.Now().UnixNano(), q.loss
 	t.depth.Store(1)
 	q.tenuresNew = q.tenuresNew || w.owner.waiting.Load() > 1 // w itself is one
 	q.tenures = append(q.tenures, t)

@@ -298,7 +298,7 @@ func (l *core) holder(ctx context.Context) (Holder, bool) {
 // holder describes t to others.
 func (t *tenure) holder() Holder {
 	h := thisProcess()
-	h.Owner, h.Since = t.owner.name, t.since
+	h.Owner, h.Since = t.owner.name, time.Unix(0, t.since)
 	return h
 }
 

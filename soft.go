@@ -57,18 +57,15 @@ func NewSoft(path string, opts ...FileOption) *SoftFileLock {
 // softBackend is the [Backend] of SoftFileLock.
 type softBackend struct {
 	path   string
-	set    fileSettings
+	set    pathSettings
 	key    *address.Key
 	breaks func(path string, e mark.Evidence) (removed bool, err error)
 }
 
 func (b *softBackend) core(opts []FileOption) core {
 	b.key = address.KeyOf("soft", b.path)
-	b.set.lockSettings = defaults()
-	for _, o := range opts {
-		o.applyFile(&b.set)
-	}
-	_, misuse := b.set.check()
+	set, _, misuse := fileSettingsOf(opts)
+	b.set = set.pathSettings
 	if misuse == nil {
 		misuse = checkPath(b.path)
 	}
@@ -79,7 +76,7 @@ func (b *softBackend) core(opts []FileOption) core {
 	case b.set.content != nil || b.set.records:
 		misuse = invalid("a soft lock has a content of its own and no record locks")
 	}
-	return core{backend: b, path: b.path, set: b.set.lockSettings, misuse: misuse}
+	return core{backend: b, path: b.path, set: set.lockSettings, misuse: misuse}
 }
 
 func (b *softBackend) Key(context.Context) (string, error) { return b.key.Get() }

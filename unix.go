@@ -18,21 +18,21 @@ import (
 func (g *fileGrant) openFile(mode *fs.FileMode) error {
 	g.readOnly = nil
 	for range attempts {
-		info, err := g.name.Lstat()
+		info, err := sys.Lstat(g.path)
 		switch {
 		case err == nil && !lockable(info.Mode):
 			return sys.Irregular(info.Mode) // unopened: opening a device can do things
 		case err == nil:
-			g.file, err = sys.Open(g.name.String(), sys.ReadWrite)
+			g.file, err = sys.Open(g.path, sys.ReadWrite)
 			if sys.MayRead(err) {
 				g.readOnly = err
-				g.file, err = sys.Open(g.name.String(), sys.ReadOnly)
+				g.file, err = sys.Open(g.path, sys.ReadOnly)
 			}
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // somebody has removed it
 			}
 		case errors.Is(err, fs.ErrNotExist):
-			g.file, err = create(g.name.String(), mode)
+			g.file, err = create(g.path, mode)
 			if errors.Is(err, fs.ErrExist) {
 				continue // somebody else has made it
 			}
@@ -50,10 +50,10 @@ func (g *fileGrant) openFile(mode *fs.FileMode) error {
 
 // leads fails with errMoved if the path does not lead to the file.
 func (g *fileGrant) leads() error {
-	if g.name.String() == "" {
+	if g.path == "" {
 		return nil
 	}
-	at, err := g.name.Lstat()
+	at, err := sys.Lstat(g.path)
 	if sys.IsGone(err) || err == nil && at.ID != g.id {
 		return errMoved
 	}
@@ -72,7 +72,7 @@ func (g *fileGrant) removeHeld() error {
 		err = g.leads()
 	}
 	if err == nil {
-		err = sys.Remove(g.name.String())
+		err = sys.Remove(g.path)
 	}
 	if errors.Is(err, ErrLocked) || errors.Is(err, errMoved) {
 		return nil
@@ -91,8 +91,11 @@ func (g *fileGrant) keep() (bool, error) {
 	if g.key == "" || g.remove || g.lent || g.readOnly != nil {
 		return false, nil
 	}
+	if !again(g.key) {
+		return false, nil
+	}
 	info, err := g.file.Info()
-	if !again(g.key) || err != nil || !info.Fine || info.Accessed != g.accessed {
+	if err != nil || !info.Fine || info.Accessed != g.accessed {
 		return false, err
 	}
 	g.local = g.local || !g.file.IsRemote()

@@ -14,20 +14,20 @@ import (
 // is open, nobody can remove, replace or rename it.
 func (g *fileGrant) openFile(mode *fs.FileMode) (err error) {
 	g.readOnly = nil
-	if info, err := g.name.Lstat(); err == nil && !info.Mode.IsRegular() {
+	if info, err := sys.Lstat(g.path); err == nil && !info.Mode.IsRegular() {
 		return sys.Irregular(info.Mode)
 	}
 	for range attempts {
-		g.file, err = sys.Open(g.name.String(), sys.ReadWrite)
+		g.file, err = sys.Open(g.path, sys.ReadWrite)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			g.file, err = create(g.name.String(), mode)
+			g.file, err = create(g.path, mode)
 			if errors.Is(err, fs.ErrExist) {
 				continue // somebody else has made it
 			}
 		case sys.MayRead(err):
 			g.readOnly = err
-			g.file, err = sys.Open(g.name.String(), sys.ReadOnly)
+			g.file, err = sys.Open(g.path, sys.ReadOnly)
 		}
 		if err != nil {
 			return err
@@ -49,7 +49,7 @@ func (g *fileGrant) removeFree() error {
 	if !g.remove {
 		return nil
 	}
-	err := sys.RemoveUnused(g.name.String())
+	err := sys.RemoveUnused(g.path)
 	if errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

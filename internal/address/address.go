@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/gofilelock/filelock/internal/sys"
 )
@@ -22,8 +21,6 @@ import (
 // file system that does not care, have keys of their own.
 type Key struct {
 	kind, path string
-	dir        sys.Name
-	base       string
 	rooted     bool // it does not depend on the working directory
 	latest     atomic.Pointer[known]
 }
@@ -32,59 +29,50 @@ type Key struct {
 type known struct {
 	dir sys.ID
 	key string
-	at  atomic.Int64 // when, in nanoseconds since began
 }
-
-var began = time.Now()
-
-// fresh is for how long nobody asks again. It saves a busy process a stat for
-// each acquisition. Meanwhile somebody may give the directory another name,
-// which puts an acquisition into the wrong queue: then it is the system that
-// keeps others out.
-const fresh = time.Millisecond
 
 // KeyOf returns the key of the lock of the given kind at path.
 func KeyOf(kind, path string) *Key {
-	dir, base := Split(path)
-	if base == "." || base == ".." {
-		// A directory by a name that is not its own.
-		dir, base = path, ""
-	}
-	return &Key{kind: kind, path: path, dir: sys.NameOf(dir), base: base, rooted: filepath.IsAbs(path)}
+	return &Key{kind: kind, path: path, rooted: filepath.IsAbs(path)}
 }
 
 // Get returns the key as it is now. The error is that of a stat of the
 // directory.
 func (k *Key) Get() (string, error) {
-	now := int64(time.Since(began))
-	latest := k.latest.Load()
-	if latest != nil && now-latest.at.Load() < int64(fresh) && k.rooted {
-		return latest.key, nil
+	dir, base := Split(k.path)
+	if base == "." || base == ".." {
+		// A directory by a name that is not its own.
+		dir, base = k.path, ""
 	}
-	info, err := k.dir.Stat()
+	id, err := k.number(dir)
 	if err != nil {
 		return "", err
 	}
-	if info.ID == (sys.ID{}) { // a system without file numbers
+	if id == (sys.ID{}) { // a system without file numbers
 		abs, err := filepath.Abs(k.path)
 		return k.kind + ":" + abs, err
 	}
-	if latest != nil && latest.dir == info.ID {
-		latest.at.Store(now)
+	if latest := k.latest.Load(); latest != nil && latest.dir == id {
 		return latest.key, nil
 	}
-	key := make([]byte, 0, len(k.kind)+len(k.base)+36)
+	key := make([]byte, 0, len(k.kind)+len(base)+36)
 	key = append(key, k.kind...)
 	key = append(key, ':')
-	key = strconv.AppendUint(key, info.ID.Dev, 16)
+	key = strconv.AppendUint(key, id.Dev, 16)
 	key = append(key, ':')
-	key = strconv.AppendUint(key, info.ID.Ino, 16)
+	key = strconv.AppendUint(key, id.Ino, 16)
 	key = append(key, '/')
-	key = append(key, k.base...)
-	latest = &known{dir: info.ID, key: string(key)}
-	latest.at.Store(now)
-	k.latest.Store(latest)
-	return latest.key, nil
+	key = append(key, base...)
+	k.latest.Store(&known{dir: id, key: string(key)})
+	return k.latest.Load().key, nil
+}
+
+func (k *Key) number(dir string) (sys.ID, error) {
+	if k.rooted {
+		return numberOf(dir)
+	}
+	info, err := sys.Stat(dir)
+	return info.ID, err
 }
 
 // Split returns the directory of path and its last element. Unlike

@@ -102,14 +102,14 @@ func (f File) Info() (Info, error) {
 // Stat describes the file at path, at the end of all symbolic links.
 func Stat(path string) (Info, error) {
 	var st unix.Stat_t
-	err := call(fault.Stat, path, func() error { return unix.Stat(path, &st) })
+	err := call(fault.Stat, path, func() error { return stat(path, &st, 0) })
 	return infoOf(&st), err
 }
 
 // Lstat describes what is at path itself.
 func Lstat(path string) (Info, error) {
 	var st unix.Stat_t
-	err := call(fault.Lstat, path, func() error { return unix.Lstat(path, &st) })
+	err := call(fault.Lstat, path, func() error { return stat(path, &st, unix.AT_SYMLINK_NOFOLLOW) })
 	return infoOf(&st), err
 }
 

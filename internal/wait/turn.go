@@ -13,7 +13,10 @@ import (
 // everybody else out for ever. It listens for them, and a turn is short when
 // somebody has been heard of late. At the end of a turn the process stands back
 // for an instant in which others can come first.
-type Turn struct {
+type Turn struct{ *handing }
+
+// handing is what there is to know once it has begun.
+type handing struct {
 	began  time.Time
 	looked time.Time
 	looks  bool
@@ -33,8 +36,8 @@ const (
 // GoesOn reports whether the lock of what is at path may be handed on.
 func (t *Turn) GoesOn(path string) bool {
 	now := time.Now()
-	if t.began.IsZero() {
-		t.began = now
+	if t.handing == nil {
+		t.handing = &handing{began: now}
 	}
 	if t.watch == nil && !t.deaf {
 		var err error
@@ -63,6 +66,9 @@ func (t *Turn) Looks() bool { return t.looks }
 
 // End ends the turn, after the lock has been given back.
 func (t *Turn) End() {
+	if t.handing == nil {
+		return
+	}
 	if t.watch != nil {
 		t.watch.Close()
 		t.watch = nil
