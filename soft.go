@@ -96,7 +96,9 @@ func (b *softBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
 	if r.NoWait || !errors.Is(err, ErrLocked) {
 		return g, err
 	}
-	err = wait.New(path, wait.Vanishing, r.PollInterval, nil).Persevere(ctx, ErrLocked, func() (err error) {
+	w := wait.New(path, wait.Vanishing, r.PollInterval, nil)
+	w.EndsWith(func() int { return processAt(path) })
+	err = w.Persevere(ctx, ErrLocked, func() (err error) {
 		g, err = b.attempt(r.Key, path)
 		return err
 	})
@@ -166,6 +168,16 @@ func inspectMarker(path string) (marker, error) {
 	}
 	m.record, m.unknown = record.ParseMarker(e.Content)
 	return m, nil
+}
+
+// processAt returns the number of the process that the marker at path names, if
+// it is one of this system's.
+func processAt(path string) int {
+	m, err := inspectMarker(path)
+	if err != nil || m.unknown != nil || m.record.Host != hostname() || !m.record.ID.Here() {
+		return 0
+	}
+	return m.record.ID.PID
 }
 
 // stale reports whether the holder is certainly dead.

@@ -36,6 +36,7 @@ type Wait struct {
 	events  uint32
 	longest time.Duration       // 0: as above
 	knock   func() (heard bool) // lets the holder know; may be nil
+	holder  func() (pid int)    // may be nil
 
 	pause    time.Duration
 	timer    *time.Timer
@@ -61,6 +62,10 @@ func New(path string, events uint32, longest time.Duration, knock func() bool) *
 		pause: firstPause, silent: path == "",
 	}
 }
+
+// EndsWith has the wait look out for the end of the process that holder returns,
+// on this machine. It is asked for each file that is watched, and may return 0.
+func (w *Wait) EndsWith(holder func() (pid int)) { w.holder = holder }
 
 // Persevere tries after each pause until try gets the lock, or fails for another
 // reason than the one that busy is, and ends the wait.
@@ -144,6 +149,9 @@ func (w *Wait) begins() bool {
 	w.id = at.ID
 	w.watch, err = NewWatch(w.path, w.events)
 	w.silent = err != nil
+	if !w.silent && w.holder != nil {
+		w.watch.endsWith(w.holder())
+	}
 	w.doubtful = sys.IsRemote(w.path)
 	return true
 }

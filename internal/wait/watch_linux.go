@@ -24,6 +24,7 @@ type Watch struct {
 	mask   uint32
 	seen   atomic.Uint32 // the events that nobody has asked for yet
 	signal chan struct{} // tells whoever does not read that there are some
+	holder *holder       // nil unless its end is an event too
 }
 
 // What can be watched for.
@@ -156,6 +157,7 @@ func (h *hub) add(path string, mask uint32) (wd int32, err error) {
 
 // Close ends the watch.
 func (w *Watch) Close() {
+	w.holder.close()
 	h := w.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -210,7 +212,7 @@ func (w *Watch) lead(ctx context.Context, end time.Time) {
 	defer context.AfterFunc(ctx, func() { file.SetReadDeadline(time.Unix(1, 0)) })()
 	for w.seen.Load() == 0 && ctx.Err() == nil && time.Now().Before(end) {
 		file.SetReadDeadline(end)
-		if ctx.Err() != nil { // in between: the deadline has just been undone
+		if ctx.Err() != nil || w.seen.Load() != 0 { // in between: the deadline has just been undone
 			return
 		}
 		n, err := file.Read(h.buffer)

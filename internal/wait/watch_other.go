@@ -27,5 +27,7 @@ func (w *Watch) Await(context.Context, time.Duration) (Event, error) { return 0,
 // Look is never called.
 func (w *Watch) Look() Event { return 0 }
 
+func (w *Watch) endsWith(int) {}
+
 // Close is never called.
 func (w *Watch) Close() {}
