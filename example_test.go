@@ -145,6 +145,12 @@ func ExampleSoftFileLock_Break() {
 	// <nil> <nil>
 }
 
+func ExampleName() {
+	path := filelock.Name("/var/cache/fetch", "https://example.org/tools.git")
+	fmt.Println(filepath.ToSlash(path))
+	// Output: /var/cache/fetch/https%3a%2f%2fexample.org%2ftools.git.lock
+}
+
 func exampleDir() string {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
