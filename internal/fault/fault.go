@@ -24,6 +24,8 @@ const (
 	Write    Op = "write"
 	Truncate Op = "truncate"
 	Chmod    Op = "chmod"
+	Chown    Op = "chown"
+	Sync     Op = "fsync"
 	Statfs   Op = "statfs"
 	Times    Op = "utimensat"
 	Link     Op = "link"
