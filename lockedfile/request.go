@@ -1,0 +1,195 @@
+package lockedfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/sys"
+)
+
+// suffix is what a lock's path has beyond that of its file.
+const suffix = ".lock"
+
+// A request says which file is wanted, and how.
+type request struct {
+	path   string
+	flag   int
+	perm   fs.FileMode
+	itself bool // is what is locked
+	opts   []filelock.FileOption
+}
+
+func newRequest(path string, flag int, perm fs.FileMode, opts []filelock.FileOption) (*request, error) {
+	r := &request{path: path, flag: flag, perm: perm}
+	for _, o := range opts {
+		if _, ok := o.(itself); ok {
+			r.itself = true
+		} else {
+			r.opts = append(r.opts, o)
+		}
+	}
+	return r, r.check()
+}
+
+// check reports what makes no sense.
+func (r *request) check() error {
+	switch {
+	case r.path == "":
+		return r.invalid("there is no path")
+	case strings.ContainsRune(r.path, 0):
+		return r.invalid("the path holds a NUL byte")
+	case os.IsPathSeparator(r.path[len(r.path)-1]):
+		return r.invalid("the path ends as that of a directory")
+	case r.flag&os.O_TRUNC != 0 && !r.writes():
+		return r.invalid("O_TRUNC needs O_WRONLY or O_RDWR")
+	case r.perm&^fs.ModePerm != 0:
+		return r.invalid(fmt.Sprintf("mode %v has more than permissions", r.perm))
+	}
+	for _, o := range r.opts {
+		if _, ok := o.(filelock.Option); r.itself && !ok {
+			return r.invalid("options of a lock file are of no use with Itself")
+		}
+	}
+	return nil
+}
+
+func (r *request) invalid(why string) error {
+	return &fs.PathError{Op: "open", Path: r.path, Err: fmt.Errorf("%w: %s", fs.ErrInvalid, why)}
+}
+
+func (r *request) writes() bool { return r.flag&(os.O_WRONLY|os.O_RDWR) != 0 }
+
+func (r *request) mode() filelock.AcquireOption {
+	if r.writes() {
+		return filelock.Exclusive()
+	}
+	return filelock.Shared()
+}
+
+func (r *request) open(ctx context.Context) (f *File, err error) {
+	attempt := r.openBeside
+	if r.itself {
+		attempt = r.openItself
+	}
+	err = r.persist(func() error {
+		f, err = attempt(ctx)
+		return err
+	})
+	return f, err
+}
+
+// errMoved says that the path does not lead to the file that the lock is of.
+var errMoved = errors.New("the file was replaced while it was opened")
+
+// attempts bounds how often in a row something is tried again because the file
+// was replaced. After that it counts as locked.
+const attempts = 100
+
+// persist does what may fail with errMoved, until it does not.
+func (r *request) persist(do func() error) error {
+	for range attempts {
+		if err := do(); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+	return &filelock.LockError{Op: "acquire", Path: r.path, Err: fmt.Errorf("%w: %w", filelock.ErrLocked, errMoved)}
+}
+
+// openBeside opens the file under the lock beside it.
+func (r *request) openBeside(ctx context.Context) (*File, error) {
+	hold, at, err := r.lockBeside(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f, err := r.openAt(at)
+	if err != nil {
+		return nil, errors.Join(err, giveBack(hold))
+	}
+	return r.begin(&File{osFile: osFile{f}, hold: hold})
+}
+
+// lockBeside gets the lock beside the file, which is at the path that it
+// returns: the request's is that of a symbolic link, perhaps.
+func (r *request) lockBeside(ctx context.Context) (hold *filelock.Hold, at string, err error) {
+	if at, err = resolve(r.path); err != nil {
+		return nil, "", err
+	}
+	hold, err = filelock.New(at+suffix, r.opts...).Acquire(ctx, r.mode())
+	return hold, at, err
+}
+
+// resolve returns the path that a symbolic link at path leads to, or path.
+func resolve(path string) (string, error) {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return path, nil // whatever is wrong, who opens it will say
+	}
+	return filepath.EvalSymlinks(path)
+}
+
+// openAt opens the file, which has to be at the given path. The system is asked
+// for the path of the request: it does not follow everybody's links everywhere.
+func (r *request) openAt(at string) (*os.File, error) {
+	f, err := sys.OpenRegular(r.path, r.flag&^os.O_TRUNC, r.perm)
+	if err != nil {
+		return nil, err
+	}
+	if err := leads(f, at, os.Lstat); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// openItself opens the file and locks it.
+func (r *request) openItself(ctx context.Context) (*File, error) {
+	f, err := sys.OpenRegular(r.path, r.flag&^os.O_TRUNC, r.perm)
+	if err != nil {
+		return nil, err
+	}
+	hold, err := filelock.NewFile(f, r.opts...).Acquire(ctx, r.mode())
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if err := leads(f, r.path, os.Stat); err != nil {
+		return nil, errors.Join(err, f.Close(), giveBack(hold))
+	}
+	return r.begin(&File{osFile: osFile{f}, hold: hold})
+}
+
+// leads fails with errMoved where path does not lead to f.
+func leads(f *os.File, path string, stat func(string) (fs.FileInfo, error)) error {
+	opened, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(opened, named) {
+		return errMoved
+	}
+	return err
+}
+
+// begin empties the file if that is wanted.
+func (r *request) begin(f *File) (*File, error) {
+	if r.flag&os.O_TRUNC != 0 {
+		if err := f.Truncate(0); err != nil {
+			return nil, errors.Join(err, f.end())
+		}
+	}
+	return f, nil
+}
+
+// giveBack releases a hold that nobody will release again.
+func giveBack(hold *filelock.Hold) error {
+	err := hold.Release()
+	if err != nil {
+		hold.Release() // once more, in case that it goes on
+	}
+	return err
+}
