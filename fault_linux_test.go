@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,49 +14,6 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
 )
-
-// A nthFails plan fails the nth file operation with EIO.
-type nthFails struct {
-	n       int
-	after   bool // the operation takes place all the same
-	mu      sync.Mutex
-	count   int
-	reached fault.Op // the operation that failed
-}
-
-func (p *nthFails) install() (remove func()) {
-	return fault.Install(&fault.Plan{
-		Before: func(op fault.Op, _ string) error { return p.fail(op, op != fault.Close && !p.after) },
-		After: func(op fault.Op, _ string, err error) error {
-			// A close that fails has closed the file nevertheless.
-			if err != nil {
-				return err
-			}
-			return p.fail(op, op == fault.Close || p.after && canFailAfter[op])
-		},
-	})
-}
-
-// canFailAfter holds the operations that can be done and yet reported as
-// failed, as by a server whose reply is lost. An open that is reported as
-// failed leaves no descriptor.
-var canFailAfter = map[fault.Op]bool{
-	fault.Lock: true, fault.Unlock: true, fault.Write: true, fault.Truncate: true,
-	fault.Chmod: true, fault.Link: true, fault.Unlink: true, fault.Rename: true,
-}
-
-func (p *nthFails) fail(op fault.Op, applies bool) error {
-	if !applies {
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.count++; p.count != p.n {
-		return nil
-	}
-	p.reached = op
-	return unix.EIO
-}
 
 // faultCases are the ways in which locks are taken and given back.
 var faultCases = []struct {
@@ -196,12 +152,12 @@ func checkClean(t *testing.T, path string, lock locker, fds int) {
 
 // forEveryOperation runs a case again and again, each time with another
 // operation failing, until there are no more of them.
-func forEveryOperation(t *testing.T, use func(t *testing.T, lock locker, opts []filelock.AcquireOption, p *nthFails) error) {
+func forEveryOperation(t *testing.T, use func(t *testing.T, lock locker, opts []filelock.AcquireOption, p *fault.Nth) error) {
 	total := 0
 	for _, c := range faultCases {
 		for _, after := range []bool{false, true} {
 			for n := 1; ; n++ {
-				p := &nthFails{n: n, after: after}
+				p := &fault.Nth{N: n, After: after, Err: unix.EIO}
 				t.Run(fmt.Sprintf("%s/%d/%v", c.name, n, after), func(t *testing.T) {
 					path := filepath.Join(t.TempDir(), "x.lock")
 					filelock.CloseKept() // of the last case; a close would count
@@ -211,15 +167,15 @@ func forEveryOperation(t *testing.T, use func(t *testing.T, lock locker, opts []
 					lock := c.lock(t, path)
 					before := descriptors(t)
 					err := use(t, lock, c.opts, p)
-					if p.reached != "" && !errors.Is(err, unix.EIO) && !(err == nil && c.recovers) && !(after && p.reached == fault.Link) {
-						t.Errorf("%s failed, but the error is %v", p.reached, err)
+					if p.Reached() != "" && !errors.Is(err, unix.EIO) && !(err == nil && c.recovers) && !(after && p.Reached() == fault.Link) {
+						t.Errorf("%s failed, but the error is %v", p.Reached(), err)
 					}
-					if p.reached == "" && err != nil {
+					if p.Reached() == "" && err != nil {
 						t.Error(err)
 					}
 					checkClean(t, path, lock, before)
 				})
-				if p.reached == "" {
+				if p.Reached() == "" {
 					break
 				}
 				total++
@@ -232,8 +188,8 @@ func forEveryOperation(t *testing.T, use func(t *testing.T, lock locker, opts []
 // TestLaw11FailureOfAnyOperationRollsEverythingBack covers law 18 too: a
 // release that failed is reported, and can be repeated.
 func TestLaw11FailureOfAnyOperationRollsEverythingBack(t *testing.T) {
-	forEveryOperation(t, func(t *testing.T, lock locker, opts []filelock.AcquireOption, p *nthFails) error {
-		remove := p.install()
+	forEveryOperation(t, func(t *testing.T, lock locker, opts []filelock.AcquireOption, p *fault.Nth) error {
+		remove := p.Install()
 		h, err := lock.TryAcquire(context.Background(), opts...)
 		if err != nil {
 			remove()
@@ -266,8 +222,8 @@ func TestLaw11FailureOfAnyOperationRollsEverythingBack(t *testing.T) {
 }
 
 func TestDoLeavesNothingWhenAnyOperationFails(t *testing.T) {
-	forEveryOperation(t, func(t *testing.T, lock locker, opts []filelock.AcquireOption, p *nthFails) error {
-		defer p.install()()
+	forEveryOperation(t, func(t *testing.T, lock locker, opts []filelock.AcquireOption, p *fault.Nth) error {
+		defer p.Install()()
 		return lock.Do(context.Background(), func(context.Context) error { return nil }, opts...)
 	})
 }

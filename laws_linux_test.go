@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -255,29 +254,6 @@ func TestLaw23ExistingFileIsNotCreated(t *testing.T) {
 	must(t, filelock.New(path).Do(bg, func(context.Context) error { return nil }))
 }
 
-// asNobody starts a process in a role as a user without rights.
-func asNobody(t *testing.T, role string, args ...string) *testproc.Proc {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("only root can start processes of another user")
-	}
-	self, err := os.Executable()
-	must(t, err)
-	binary, err := os.ReadFile(self)
-	must(t, err)
-	dir, err := os.MkdirTemp("", "filelock") // which others can enter
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	must(t, os.Chmod(dir, 0o755))
-	must(t, os.WriteFile(filepath.Join(dir, "test"), binary, 0o755))
-	cmd := exec.Command(filepath.Join(dir, "test"), args...)
-	cmd.Env = append(os.Environ(), testproc.Environment(role)...)
-	cmd.Dir = "/"
-	const nobody = 65534
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	return testproc.StartCommand(t, cmd)
-}
-
 // openDir returns a new directory that others can enter, with a given mode.
 func openDir(t *testing.T, mode fs.FileMode) string {
 	dir, err := os.MkdirTemp("", "filelock")
@@ -292,7 +268,7 @@ func TestLaw23OtherUsersFileInAStickyDirectory(t *testing.T) {
 	write(t, path, "")
 	must(t, os.Chmod(path, 0o644))
 	for _, shared := range [][]string{nil, {"shared"}} {
-		p := asNobody(t, "hold flock", append([]string{path}, shared...)...)
+		p := testproc.StartAsNobody(t, "hold flock", append([]string{path}, shared...)...)
 		p.Say("acquire")
 		p.Expect("done")
 		_, err := filelock.New(path).TryAcquire(bg)
@@ -311,7 +287,7 @@ func TestDeadMarkerOfAnotherUserIsExplained(t *testing.T) {
 	path := filepath.Join(openDir(t, 0o777|fs.ModeSticky), "x.lock")
 	leaveStale(t, path)
 	must(t, os.Chmod(path, 0o644))
-	p := asNobody(t, "hold soft", path)
+	p := testproc.StartAsNobody(t, "hold soft", path)
 	p.Say("acquire")
 	if says := p.Line(); !strings.Contains(says, "its holder is dead, but the marker cannot be removed") {
 		t.Errorf("it says %q", says)
@@ -503,7 +479,7 @@ func TestLaw25ReadOnlyFileCanBeLocked(t *testing.T) {
 	write(t, path, "")
 	must(t, os.Chmod(path, 0o444))
 	for _, shared := range [][]string{nil, {"shared"}} {
-		p := asNobody(t, "hold flock", append([]string{path}, shared...)...)
+		p := testproc.StartAsNobody(t, "hold flock", append([]string{path}, shared...)...)
 		p.Say("acquire")
 		p.Expect("done")
 		if got := flockSays(t, path); got != 1 {
@@ -513,12 +489,12 @@ func TestLaw25ReadOnlyFileCanBeLocked(t *testing.T) {
 		p.Expect("done")
 	}
 	// Record locks want to write to lock exclusively: that is said, not hidden.
-	p := asNobody(t, "hold record", path)
+	p := testproc.StartAsNobody(t, "hold record", path)
 	p.Say("acquire")
 	if got := p.Line(); !strings.Contains(got, "permission denied") {
 		t.Errorf("an exclusive record lock of a read-only file: %s", got)
 	}
-	p = asNobody(t, "hold record", path, "shared")
+	p = testproc.StartAsNobody(t, "hold record", path, "shared")
 	p.Say("acquire")
 	p.Expect("done")
 }
