@@ -1,0 +1,252 @@
+package lockedfile_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/lockedfile"
+)
+
+// uses are what can be done to a file that holds "old".
+var uses = map[string]func(path string, opts ...filelock.FileOption) error{
+	"Open": func(path string, opts ...filelock.FileOption) error {
+		return openAndClose(lockedfile.Open(bg, path, opts...))
+	},
+	"Create": func(path string, opts ...filelock.FileOption) error {
+		return openAndClose(lockedfile.Create(bg, path, opts...))
+	},
+	"Edit": func(path string, opts ...filelock.FileOption) error {
+		return openAndClose(lockedfile.Edit(bg, path, opts...))
+	},
+	"Read": func(path string, opts ...filelock.FileOption) error {
+		_, err := lockedfile.Read(bg, path, opts...)
+		return err
+	},
+	"Write": func(path string, opts ...filelock.FileOption) error {
+		return lockedfile.Write(bg, path, strings.NewReader("new content"), 0o666, opts...)
+	},
+	"Transform": func(path string, opts ...filelock.FileOption) error {
+		return lockedfile.Transform(bg, path, func(old []byte) ([]byte, error) { return append(old, " and more"...), nil }, opts...)
+	},
+}
+
+// descriptors counts the open files of this process, but for the inotify
+// instance, which lingers.
+func descriptors(t *testing.T) (n int) {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	for _, fd := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && to != "anon_inode:inotify" {
+			n++
+		}
+	}
+	return n
+}
+
+// wantFree makes sure that nobody has a lock on the file itself.
+func wantFree(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	must(t, err)
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		t.Errorf("%s is locked: %v", path, err)
+	}
+}
+
+// TestLaw11FailureOfAnyOperationLeavesNothing covers law 18 too: a Close that
+// could not give the lock back can be repeated.
+func TestLaw11FailureOfAnyOperationLeavesNothing(t *testing.T) {
+	total, cases := 0, 0
+	for way, opts := range ways {
+		for what, use := range uses {
+			for _, after := range []bool{false, true} {
+				for n := 1; ; n++ {
+					p := &fault.Nth{N: n, After: after, Err: unix.EIO}
+					t.Run(fmt.Sprintf("%s/%s/%d/%v", way, what, n, after), func(t *testing.T) {
+						// Of one name a lock file might be kept open from the last time.
+						path := dataPath(t) + fmt.Sprint(cases)
+						write(t, path, "old")
+						cases++
+						before := descriptors(t)
+						remove := p.Install()
+						err := use(path, opts...)
+						remove()
+						if (p.Reached() == "") != (err == nil) || err != nil && !errors.Is(err, unix.EIO) {
+							t.Errorf("%q failed, but the error is %v", p.Reached(), err)
+						}
+						if now := descriptors(t); now != before {
+							t.Errorf("there are %d descriptors, %d before", now, before)
+						}
+						wantFree(t, path)
+						wantFree(t, path+".lock")
+						if _, err := os.Lstat(path + ".lock.new"); err == nil {
+							t.Error("a temporary file is left")
+						}
+						switch got := content(t, path); {
+						case got == "old", got == "" && what == "Create":
+						case got == "new content" && what == "Write", got == "old and more" && what == "Transform":
+						default:
+							t.Errorf("after %s the content is %q", what, got)
+						}
+					})
+					if p.Reached() == "" {
+						break
+					}
+					total++
+				}
+			}
+		}
+	}
+	t.Logf("%d failures of an operation", total)
+}
+
+func TestLeftoverThatCannotBeRemovedIsReported(t *testing.T) {
+	path := dataPath(t)
+	write(t, path+".lock.new", "half of a cont")
+	p := &fault.Plan{Before: func(op fault.Op, path string) error {
+		if op == fault.Unlink {
+			return unix.EPERM
+		}
+		return nil
+	}}
+	remove := fault.Install(p)
+	err := lockedfile.Write(bg, path, strings.NewReader("content"), 0o666)
+	remove()
+	want(t, err, fs.ErrPermission)
+	wantFree(t, path+".lock")
+	must(t, lockedfile.Write(bg, path, strings.NewReader("content"), 0o666))
+	wantFiles(t, path, "data", "data.lock")
+}
+
+// TestNoRoomLeavesTheOldContent fills the disk at each of the operations that
+// need room.
+func TestNoRoomLeavesTheOldContent(t *testing.T) {
+	for _, full := range []fault.Op{fault.Create, fault.Write, fault.Sync, fault.Rename} {
+		path := dataPath(t)
+		write(t, path, "old")
+		write(t, path+".lock", "")
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			if op == full {
+				return unix.ENOSPC
+			}
+			return nil
+		}})
+		err := lockedfile.Write(bg, path, strings.NewReader("content"), 0o666)
+		remove()
+		want(t, err, unix.ENOSPC)
+		wantContent(t, path, "old")
+		wantFiles(t, path, "data", "data.lock")
+	}
+}
+
+// TestFileIsClosedBeforeTheLockIsReleased looks at the file when the lock is
+// about to be given back.
+func TestFileIsClosedBeforeTheLockIsReleased(t *testing.T) {
+	for way, opts := range ways {
+		path := dataPath(t)
+		f, err := lockedfile.Create(bg, path, opts...)
+		must(t, err)
+		unlocked := false
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			if op == fault.Unlock {
+				unlocked = true
+				if _, err := f.Stat(); !errors.Is(err, fs.ErrClosed) {
+					t.Errorf("%s: the file is still open: %v", way, err)
+				}
+			}
+			return nil
+		}})
+		err = f.Close()
+		remove()
+		must(t, err)
+		if !unlocked {
+			t.Errorf("%s: nothing was unlocked", way)
+		}
+	}
+}
+
+// atFirst returns a plan that calls do ahead of the first operation of a kind.
+func atFirst(op fault.Op, do func()) *fault.Plan {
+	done := false
+	return &fault.Plan{Before: func(o fault.Op, _ string) error {
+		if o == op && !done {
+			done = true
+			do()
+		}
+		return nil
+	}}
+}
+
+// TestLaw01OpenFileIsTheOneThatThePathNames has the file replaced while it is
+// opened and locked.
+func TestLaw01OpenFileIsTheOneThatThePathNames(t *testing.T) {
+	for way, opts := range ways {
+		path := dataPath(t)
+		write(t, path, "old")
+		remove := fault.Install(atFirst(fault.Lock, func() {
+			write(t, path+"2", "replaced")
+			must(t, os.Rename(path+"2", path))
+		}))
+		f, err := lockedfile.Edit(bg, path, opts...)
+		remove()
+		must(t, err)
+		opened, err := f.Stat()
+		must(t, err)
+		if named, err := os.Stat(path); err != nil || !os.SameFile(opened, named) {
+			t.Errorf("%s: another file is open, %v", way, err)
+		}
+		must(t, f.Close())
+	}
+}
+
+// TestLaw01ItselfReplacedForEverIsLocked has the file replaced each time.
+func TestLaw01ItselfReplacedForEverIsLocked(t *testing.T) {
+	path := dataPath(t)
+	write(t, path, "old")
+	before := descriptors(t)
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if op == fault.Lock {
+			write(t, path+"2", "replaced")
+			must(t, os.Rename(path+"2", path))
+		}
+		return nil
+	}})
+	_, err := lockedfile.Create(bg, path, lockedfile.Itself())
+	remove()
+	want(t, err, filelock.ErrLocked)
+	wantContent(t, path, "replaced")
+	if now := descriptors(t); now != before {
+		t.Errorf("there are %d descriptors, %d before", now, before)
+	}
+}
+
+// TestLaw17CancelledWhileInTransform ends the context when there is nothing to
+// wait for any more.
+func TestLaw17CancelledWhileInTransform(t *testing.T) {
+	for way, opts := range ways {
+		path := dataPath(t)
+		write(t, path, "old")
+		ctx, cancel := context.WithTimeout(bg, time.Minute)
+		err := lockedfile.Transform(ctx, path, func([]byte) ([]byte, error) { cancel(); return []byte("new"), nil }, opts...)
+		if got := content(t, path); (err == nil) != (got == "new") || err != nil && got != "old" {
+			t.Errorf("%s: %v, but the content is %q", way, err, got)
+		}
+		wantFree(t, path)
+		wantFree(t, path+".lock")
+	}
+}
