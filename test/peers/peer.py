@@ -37,14 +37,15 @@ class PyFileLock:
 
 
 class Zc:
-    def __init__(self, path):
+    def __init__(self, path, **template):
         self.path = path
+        self.template = template
 
     def attempt(self):
         import zc.lockfile
 
         try:
-            self.lock = zc.lockfile.LockFile(self.path, content_template="{pid};{hostname}")
+            self.lock = zc.lockfile.LockFile(self.path, **self.template)
         except zc.lockfile.LockError:
             raise Busy
 
@@ -81,6 +82,8 @@ class Lockf:
 
 def make(kind, path, shared):
     if kind == "zc":
+        return Zc(path, content_template="{pid};{hostname}")
+    if kind == "zc default":
         return Zc(path)
     if kind == "lockf":
         return Lockf(path, shared)

@@ -188,7 +188,7 @@ var peerPy []byte
 const python = "/usr/bin/python3"
 
 // modules are what the Python peers need.
-var modules = map[string]string{"FileLock": "filelock", "SoftFileLock": "filelock", "zc": "zc.lockfile", "lockf": "fcntl"}
+var modules = map[string]string{"FileLock": "filelock", "SoftFileLock": "filelock", "zc": "zc.lockfile", "zc default": "zc.lockfile", "lockf": "fcntl"}
 
 func startPython(kind string) func(t *testing.T, path string, shared bool) *testproc.Proc {
 	return func(t *testing.T, path string, shared bool) *testproc.Proc {
