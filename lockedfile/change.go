@@ -53,6 +53,7 @@ func (r *request) change(ctx context.Context, t func([]byte) ([]byte, error)) er
 	if r.itself {
 		return r.changeInPlace(ctx, t)
 	}
+	r.makes = true
 	return r.persist(func() error { return r.replace(ctx, t) })
 }
 

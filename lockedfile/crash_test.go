@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -149,6 +150,9 @@ func TestReadersNeverSeeHalfOfWhatKilledWritersWrite(t *testing.T) {
 	reads, leftovers, kills := 0, 0, rounds(t, 100)
 	for round := range kills {
 		for end := time.Now().Add(time.Duration(rand.IntN(10_000)) * time.Microsecond); time.Now().Before(end); reads++ {
+			if runtime.GOOS == "windows" {
+				continue // what somebody reads cannot be replaced there
+			}
 			if got := content(t, path); !isWhole(got) {
 				t.Fatalf("round %d: without the lock half of a content is read: %d bytes", round, len(got))
 			}

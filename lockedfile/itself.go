@@ -13,7 +13,8 @@ import "github.com/gofilelock/filelock"
 // put back, as far as that is possible.
 //
 // There is no lock file, so of all options only those go with it that every
-// lock has: [filelock.Option]. [Do] has no use for it.
+// lock has: [filelock.Option]. [Do] has no use for it. A file that is made to be
+// locked stays, even if the lock is not to be had.
 //
 // # Windows
 //

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/testproc"
 	"github.com/gofilelock/filelock/lockedfile"
@@ -187,8 +189,12 @@ func TestLaw16CloseFreesWhatAChildHasInherited(t *testing.T) {
 		f, err := lockedfile.Create(bg, path, opts...)
 		must(t, err)
 		cmd := exec.Command("sleep", "60")
-		cmd.ExtraFiles = []*os.File{f.File}
+		dup, err := syscall.Dup(int(f.Fd()))
+		must(t, err)
+		inherited := os.NewFile(uintptr(dup), path)
+		cmd.ExtraFiles = []*os.File{inherited}
 		must(t, cmd.Start())
+		must(t, inherited.Close())
 		must(t, f.Close())
 		f, err = lockedfile.Edit(bg, path, append(opts, filelock.NonBlocking())...)
 		if err != nil {
@@ -206,7 +212,7 @@ func TestLaw24TrapsAreNotWaitedForNorFollowed(t *testing.T) {
 	victim := dataPath(t)
 	write(t, victim, "victim")
 	traps := map[string]func(path string) error{
-		"a named pipe":  func(path string) error { return syscall.Mkfifo(path, 0o666) },
+		"a named pipe":  func(path string) error { return unix.Mkfifo(path, 0o666) },
 		"a directory":   func(path string) error { return os.Mkdir(path, 0o777) },
 		"a link":        func(path string) error { return os.Symlink(victim, path) },
 		"a broken link": func(path string) error { return os.Symlink(victim+"2", path) },
@@ -228,8 +234,11 @@ func TestLaw24TrapsAreNotWaitedForNorFollowed(t *testing.T) {
 					want(t, lockedfile.Write(bg, path, strings.NewReader("x"), 0o666, opts...), is)
 					if name != ".lock.new" {
 						want(t, openAndClose(lockedfile.Edit(bg, path, opts...)), is)
+					}
+					if name == "" {
 						_, err := lockedfile.Read(bg, path, opts...)
 						want(t, err, is)
+						wantFiles(t, path, "data")
 					}
 				})
 			}

@@ -24,13 +24,15 @@
 // by whatever link it is reached. Hard links are files of their own. A lock
 // file stays, and making it needs a directory that one may write to, for
 // reading too; one that is there can be locked by all who may read it.
-// [Itself] needs none.
+// [Itself] needs none. To open a file that does not exist makes no lock file,
+// if the file is not made either.
 //
 // # Temporary files
 //
 // What Write and Transform prepare stands beside the file until it is ready, in
-// a file that ends in ".lock.new". If the process is killed in that instant it
-// stays behind, and the next Write or Transform of that file removes it.
+// a file that ends in ".lock.new", for which there has to be room in a name. If
+// the process is killed in that instant it stays behind, and the next Write or
+// Transform of that file removes it.
 package lockedfile
 
 import (
@@ -46,15 +48,15 @@ import (
 
 // A File is an open file under its lock. It has the methods of an [os.File].
 type File struct {
-	osFile
+	*osFile
 	hold *filelock.Hold
 
 	mu     sync.Mutex // guards closed
 	closed bool       // the file is; the lock may not be free yet
 }
 
-// osFile keeps the pointer where nobody can close or replace it but Close.
-type osFile struct{ *os.File }
+// osFile is an [os.File] under a name that others cannot close it by.
+type osFile = os.File
 
 // Open opens the file at path for reading, and shares its lock with others who
 // read.
@@ -91,12 +93,14 @@ func OpenFile(ctx context.Context, path string, flag int, perm fs.FileMode, opts
 	if err != nil {
 		return nil, err
 	}
+	r.makes = flag&os.O_CREATE != 0
 	return r.open(ctx)
 }
 
 // Context returns the context that the file was opened with, with the owner of
-// its lock in it: what is opened, read or written with it nests. If the lock is
-// lost, it is cancelled. Once the file is closed it may be cancelled too.
+// its lock in it: what is opened, read or written with it nests. f itself goes
+// on with what it has opened, even if [Write] or [Transform] replaces the file.
+// Once f is closed the context may be cancelled.
 func (f *File) Context() context.Context { return f.hold.Context() }
 
 // Close closes the file and then gives the lock back, whatever duplicates of
@@ -110,7 +114,7 @@ func (f *File) Close() error {
 	closed, errFile := f.closed, error(nil)
 	if !closed {
 		f.closed = true
-		errFile = f.File.Close()
+		errFile = f.osFile.Close()
 	}
 	errLock := f.hold.Release()
 	if closed && errors.Is(errLock, filelock.ErrNotHeld) {
@@ -120,7 +124,7 @@ func (f *File) Close() error {
 }
 
 // end is Close for a file that nobody will close again.
-func (f *File) end() error { return errors.Join(f.File.Close(), giveBack(f.hold)) }
+func (f *File) end() error { return errors.Join(f.osFile.Close(), giveBack(f.hold)) }
 
 // Read returns the content of the file at path, which it reads under the shared
 // lock. The content is returned even if the lock could not be given back.

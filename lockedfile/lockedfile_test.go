@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -130,6 +131,7 @@ func TestFilesAreOpenedAsTheirNamesSay(t *testing.T) {
 	eachWay(t, func(t *testing.T, path string, with func(...filelock.FileOption) []filelock.FileOption) {
 		_, err := lockedfile.Open(bg, path, with()...)
 		want(t, err, fs.ErrNotExist)
+		wantFiles(t, path)
 		f, err := lockedfile.Create(bg, path, with()...)
 		must(t, err)
 		_, err = f.WriteString("first")
@@ -164,6 +166,58 @@ func TestFilesAreOpenedAsTheirNamesSay(t *testing.T) {
 	})
 }
 
+// TestModes opens files as Python's modes do, of which zc.lockfile's LockedFile
+// knows all.
+func TestModes(t *testing.T) {
+	modes := map[string]struct {
+		flag             int
+		missing, present string // what is there after writing "new" to nothing, and over "old"
+	}{
+		"r":  {os.O_RDONLY, "", "old"},
+		"r+": {os.O_RDWR, "", "new"},
+		"w":  {os.O_WRONLY | os.O_CREATE | os.O_TRUNC, "new", "new"},
+		"w+": {os.O_RDWR | os.O_CREATE | os.O_TRUNC, "new", "new"},
+		"a":  {os.O_WRONLY | os.O_CREATE | os.O_APPEND, "new", "oldnew"},
+		"a+": {os.O_RDWR | os.O_CREATE | os.O_APPEND, "new", "oldnew"},
+		"x":  {os.O_WRONLY | os.O_CREATE | os.O_EXCL, "new", "old"},
+		"x+": {os.O_RDWR | os.O_CREATE | os.O_EXCL, "new", "old"},
+	}
+	for mode, m := range modes {
+		eachWay(t, func(t *testing.T, path string, with func(...filelock.FileOption) []filelock.FileOption) {
+			for _, old := range []string{"", "old"} {
+				expect := m.missing
+				if old != "" {
+					expect = m.present
+					write(t, path, old)
+				}
+				f, err := lockedfile.OpenFile(bg, path, m.flag, 0o666, with()...)
+				switch {
+				case old == "" && m.flag&os.O_CREATE == 0:
+					want(t, err, fs.ErrNotExist)
+				case old != "" && m.flag&os.O_EXCL != 0:
+					want(t, err, fs.ErrExist)
+				default:
+					must(t, err)
+					if _, err := f.WriteString("new"); (err == nil) != (m.flag != os.O_RDONLY) {
+						t.Errorf("%s: writing: %v", mode, err)
+					}
+					_, err := lockedfile.Read(bg, path, with(filelock.NonBlocking())...)
+					if (err == nil) != (m.flag == os.O_RDONLY) || err != nil && !errors.Is(err, filelock.ErrLocked) {
+						t.Errorf("%s: reading meanwhile: %v", mode, err)
+					}
+					must(t, f.Close())
+				}
+				if got, err := os.ReadFile(path); string(got) != expect || err != nil && expect != "" {
+					t.Errorf("%s over %q: %q, %v", mode, old, got, err)
+				}
+				if old == "" {
+					os.Remove(path)
+				}
+			}
+		})
+	}
+}
+
 func TestLaw14SecondCloseIsHarmless(t *testing.T) {
 	eachWay(t, func(t *testing.T, path string, with func(...filelock.FileOption) []filelock.FileOption) {
 		f, err := lockedfile.Create(bg, path, with()...)
@@ -180,6 +234,15 @@ func TestLaw14SecondCloseIsHarmless(t *testing.T) {
 		want(t, err, filelock.ErrLocked) // by next
 		must(t, next.Close())
 	})
+}
+
+// TestNobodyClosesPastClose looks for a way to the open file within.
+func TestNobodyClosesPastClose(t *testing.T) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[lockedfile.File]()) {
+		if field.IsExported() {
+			t.Errorf("others can reach %s", field.Name)
+		}
+	}
 }
 
 func TestLaw17CancelledOpeningLeavesNothing(t *testing.T) {

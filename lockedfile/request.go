@@ -21,6 +21,7 @@ type request struct {
 	path   string
 	flag   int
 	perm   fs.FileMode
+	makes  bool // the file, if there is none
 	itself bool // is what is locked
 	opts   []filelock.FileOption
 }
@@ -111,12 +112,15 @@ func (r *request) openBeside(ctx context.Context) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(err, giveBack(hold))
 	}
-	return r.begin(&File{osFile: osFile{f}, hold: hold})
+	return r.begin(&File{osFile: f, hold: hold})
 }
 
 // lockBeside gets the lock beside the file, which is at the path that it
 // returns: the request's is that of a symbolic link, perhaps.
 func (r *request) lockBeside(ctx context.Context) (hold *filelock.Hold, at string, err error) {
+	if err := r.look(); err != nil {
+		return nil, "", err
+	}
 	if at, err = resolve(r.path); err != nil {
 		return nil, "", err
 	}
@@ -124,11 +128,23 @@ func (r *request) lockBeside(ctx context.Context) (hold *filelock.Hold, at strin
 	return hold, at, err
 }
 
+// look finds out before a lock file is made what will not be opened anyway.
+func (r *request) look() error {
+	info, err := os.Stat(r.path)
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return &fs.PathError{Op: "open", Path: r.path, Err: sys.Irregular(info.Mode())}
+	case r.makes:
+		return nil // whatever is wrong, who opens it will say
+	}
+	return err
+}
+
 // resolve returns the path that a symbolic link at path leads to, or path.
 func resolve(path string) (string, error) {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-		return path, nil // whatever is wrong, who opens it will say
+		return path, nil
 	}
 	return filepath.EvalSymlinks(path)
 }
@@ -159,7 +175,7 @@ func (r *request) openItself(ctx context.Context) (*File, error) {
 	if err := leads(f, r.path, os.Stat); err != nil {
 		return nil, errors.Join(err, f.Close(), giveBack(hold))
 	}
-	return r.begin(&File{osFile: osFile{f}, hold: hold})
+	return r.begin(&File{osFile: f, hold: hold})
 }
 
 // leads fails with errMoved where path does not lead to f.
