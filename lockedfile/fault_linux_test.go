@@ -250,3 +250,25 @@ func TestLaw17CancelledWhileInTransform(t *testing.T) {
 		wantFree(t, path+".lock")
 	}
 }
+
+// TestContentIsStoredBeforeItHasItsName looks at the order of what a power
+// failure may otherwise change.
+func TestContentIsStoredBeforeItHasItsName(t *testing.T) {
+	path := dataPath(t)
+	write(t, path, "old")
+	write(t, path+".lock", "")
+	var order []string
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		switch op {
+		case fault.Create, fault.Write, fault.Chmod, fault.Sync, fault.Rename:
+			order = append(order, string(op))
+		}
+		return nil
+	}})
+	err := lockedfile.Write(bg, path, strings.NewReader("new"), 0o666)
+	remove()
+	must(t, err)
+	if got := strings.Join(order, " "); got != "create write chmod fsync rename fsync" {
+		t.Errorf("the order is %s", got)
+	}
+}
