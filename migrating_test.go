@@ -1,0 +1,138 @@
+//go:build unix || windows
+
+package filelock_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/lockedfile"
+)
+
+// The functions below are what docs/migrating.md shows, for the compiler.
+
+func migratingFromPyFilelock(ctx context.Context, fn func(context.Context) error) {
+	lock := filelock.New("x.lock")
+	use(filelock.NewSoft("x.lock"))
+	use(lock.Do(ctx, func(ctx context.Context) error { return nil }))
+	publish := lock.Guard(func(ctx context.Context) error { return nil })
+	square := filelock.GuardFunc(lock, func(ctx context.Context, n int) (int, error) { return n * n, nil })
+	hold, err := lock.Acquire(ctx)
+	use(publish, square, hold.Release(), lock.ForceRelease(ctx))
+	use(filelock.New("x.lock", filelock.WithTimeout(10*time.Second)))
+	use(lock.Acquire(ctx, filelock.WithTimeout(time.Second)))
+	use(lock.Do(ctx, fn, filelock.WithTimeout(time.Second)))
+	use(lock.TryAcquire(ctx))
+	use(filelock.NonBlocking(), filelock.Shared(), hold.File())
+	use(lock.Acquire(ctx, filelock.WithPollInterval(10*time.Millisecond)))
+	var lockErr *filelock.LockError
+	use(errors.Is(err, filelock.ErrLocked), lockErr.Path)
+	use(lockErr.Holder())
+	use(filelock.New("x.lock", filelock.WithMode(0o600)))
+	use(filelock.New("x.lock", filelock.WithSharedOwner()))
+	use(lock.Held(), lock.Depth(ctx), lock.Path())
+	var logger *slog.Logger
+	use(filelock.New("x.lock", filelock.WithLogger(logger)), slog.Default())
+	state, err := lock.Inspect(ctx)
+	use(err, lock.Break(ctx, state), hold.Lost())
+	use(hold.Context(), filelock.ErrTimeout, filelock.ErrNotHeld, filelock.ErrDeadlock, filelock.ErrUnsupported)
+}
+
+func migratingFromZcLockfile(ctx context.Context, name string, fn func(context.Context) error) {
+	hold, err := filelock.New("lock", filelock.WithContent(" {pid}\n")).TryAcquire(ctx)
+	use(errors.Is(err, filelock.ErrLocked), hold.Release(), filelock.WithContent(" {pid};{hostname}\n"))
+	use(filelock.New("lock").TryAcquire(ctx))
+	use(lockedfile.Do(ctx, "description", func(ctx context.Context) error { return nil }))
+	use(lockedfile.Do(ctx, "description", fn, filelock.WithTimeout(5*time.Second)))
+	f, err := lockedfile.Open(ctx, "filename.ext")
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	use(lockedfile.OpenFile(ctx, name, os.O_RDWR, 0))
+	use(lockedfile.Create(ctx, name))
+	use(lockedfile.OpenFile(ctx, name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666))
+	use(lockedfile.OpenFile(ctx, name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666))
+	use(lockedfile.Open(ctx, name, filelock.WithTimeout(5*time.Second)))
+	use(lockedfile.Create(ctx, name, filelock.WithContent(" {pid};{hostname}\n")))
+	use(lockedfile.Write, lockedfile.Transform, hold.Context())
+	use(filelock.WithContent(" {pid} {hostname} {command} {owner} {since}\n"))
+}
+
+func migratingFromGofrs(ctx context.Context, delay time.Duration, f *os.File) {
+	lock := filelock.New("x.lock")
+	use(filelock.WithMode(0o640), filelock.WithPollInterval(delay), filelock.NewFile(f))
+	{
+		hold, err := lock.Acquire(ctx, filelock.Shared())
+		use(hold.File(), err)
+	}
+	{
+		hold, err := lock.TryAcquire(ctx)
+		use(hold, err)
+	}
+	{
+		hold, err := lock.TryAcquire(ctx, filelock.Shared())
+		use(hold, err, filelock.ErrUpgrade)
+	}
+}
+
+func use(...any) {}
+
+var (
+	_ = migratingFromPyFilelock
+	_ = migratingFromZcLockfile
+	_ = migratingFromGofrs
+)
+
+// TestMigratingIsCompiled looks for all code of docs/migrating.md that is ours:
+// in this file, or in the usage of the command.
+func TestMigratingIsCompiled(t *testing.T) {
+	known := flat(t, "migrating_test.go")
+	usage := flat(t, "cmd/filelock/usage.go")
+	page, err := os.ReadFile("docs/migrating.md")
+	must(t, err)
+	code := regexp.MustCompile("`([^`]+)`")
+	seen := 0
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(strings.ReplaceAll(line, `\|`, "\x00"), "|")
+		if len(cells) != 4 {
+			continue // not of a table
+		}
+		for _, span := range code.FindAllStringSubmatch(strings.ReplaceAll(cells[2], "\x00", "|"), -1) {
+			seen++
+			snippet := span[1]
+			if rest, ok := strings.CutPrefix(snippet, "filelock "); ok {
+				for _, word := range strings.Fields(rest) {
+					if (strings.HasPrefix(word, "-") && word != "-c" || word == "run" || word == "status") && !strings.Contains(usage, word) {
+						t.Errorf("%s: the command knows no %s", snippet, word)
+					}
+				}
+				continue
+			}
+			if before, _, ok := strings.Cut(snippet, "{ …"); ok {
+				snippet = before
+			}
+			if !strings.Contains(known, strings.TrimSpace(snippet)) {
+				t.Errorf("not compiled: %s", span[1])
+			}
+		}
+	}
+	if seen < 50 {
+		t.Errorf("there are %d pieces of code only", seen)
+	}
+}
+
+// flat returns what is in a file, the code of this test's own left out.
+func flat(t *testing.T, path string) string {
+	text, err := os.ReadFile(path)
+	must(t, err)
+	before, _, _ := strings.Cut(string(text), "\n// TestMigratingIsCompiled")
+	return before
+}
