@@ -37,6 +37,56 @@ func Example() {
 	// <nil>
 }
 
+// What zc.lockfile's documentation shows of LockFile.
+func Example_lockFile() {
+	dir, ctx := exampleDir(), context.Background()
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "lock")
+
+	lock := filelock.New(path, filelock.WithContent(" {pid};{hostname}\n"))
+	hold, err := lock.TryAcquire(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := filelock.New(path).TryAcquire(ctx); errors.Is(err, filelock.ErrLocked) {
+		fmt.Println("Can't lock file")
+	}
+	fmt.Println(hold.Release())
+	content, err := os.ReadFile(path) // it is left behind
+	host, _ := os.Hostname()
+	fmt.Println(string(content) == fmt.Sprintf(" %d;%s\n", os.Getpid(), host), err)
+	hold, err = lock.TryAcquire(ctx)
+	fmt.Println(err, hold.Release())
+	// Output:
+	// Can't lock file
+	// <nil>
+	// true <nil>
+	// <nil> <nil>
+}
+
+// What zc.lockfile's documentation shows of LockedFile.
+func ExampleOpen() {
+	dir, ctx := exampleDir(), context.Background()
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "filename.ext")
+	if err := os.WriteFile(path, []byte("something"), 0o666); err != nil {
+		log.Fatal(err)
+	}
+
+	f, err := lockedfile.Open(ctx, path, filelock.WithTimeout(10*time.Second))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(f)
+	fmt.Println(string(text), err)
+	_, err = os.Stat(path + ".lock")
+	fmt.Println(err)
+	// Output:
+	// something <nil>
+	// <nil>
+}
+
 func ExampleEdit() {
 	dir, ctx := exampleDir(), context.Background()
 	defer os.RemoveAll(dir)
@@ -58,6 +108,7 @@ func ExampleEdit() {
 	// closed: true
 }
 
+// What zc.lockfile's documentation shows of LockedContext, and more.
 func ExampleDo() {
 	dir, ctx := exampleDir(), context.Background()
 	defer os.RemoveAll(dir)
