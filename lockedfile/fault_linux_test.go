@@ -44,6 +44,7 @@ var uses = map[string]func(path string, opts ...filelock.FileOption) error{
 // instance, which lingers.
 func descriptors(t *testing.T) (n int) {
 	t.Helper()
+	must(t, filelock.ReleaseAll()) // some files may have been kept open
 	fds, err := os.ReadDir("/proc/self/fd")
 	must(t, err)
 	for _, fd := range fds {
