@@ -23,6 +23,7 @@ import (
 
 const usage = `Usage: bench FAMILY [-quick] [-rounds N] [-o DIR] [-dir DIR]
                     [-crowd NxM,...] [-section TIME,...] [-window TIME]
+       bench targets DIR...
 
 uncontended  acquire and release where nobody else is: time, allocations
 handover     from one process to another: from the release to the waiter's turn
@@ -43,6 +44,8 @@ all          all of these, about seven minutes
 -crowd       sizes of the crowd: processes x goroutines (1x64,4x64,16x64)
 -section     how long one of the crowd keeps the lock (0s)
 -window      how long a crowd, or neighbours, are observed in a round (2s)
+
+targets      prints what became of the targets in the runs that wrote to DIR...
 
 Peers that are not installed are left out. The environment variable FILELOCK_PY
 lists directories with other versions of py-filelock.
@@ -79,6 +82,13 @@ const (
 )
 
 func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "targets" {
+		if err := targets(args[1:], stdout); err != nil {
+			fmt.Fprintf(stderr, "bench: %v\n", err)
+			return exitFailed
+		}
+		return 0
+	}
 	chosen, set, err := parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -90,3 +90,16 @@ func TestHistogramFindsQuantiles(t *testing.T) {
 		}
 	}
 }
+
+// TestOutcomesCompareRuns has one run miss a target that another reaches.
+func TestOutcomesCompareRuns(t *testing.T) {
+	run := func(got float64, reached bool) reportJSON {
+		goal := goalJSON{Target: "≤ 1 ×", Against: "b", Got: spread{Median: got}, Reached: reached}
+		return reportJSON{Tables: []tableJSON{{Title: "t", Rows: []rowJSON{{Name: "a", Goals: []goalJSON{goal}}}}}}
+	}
+	all := outcomes([]reportJSON{run(0.5, true), run(2, false), run(0.75, true)})
+	const want = "| t: a | b | 0.75 (0.5–2) | ≤ 1 × | in 2 of 3 |"
+	if len(all) != 1 || all[0].String() != want {
+		t.Errorf("%v, want %s", all, want)
+	}
+}
