@@ -1,0 +1,21 @@
+//go:build !unix && !windows
+
+package sys
+
+import (
+	"errors"
+	"os"
+)
+
+// HasDirectoryLocks reports whether a directory can be opened and locked.
+const HasDirectoryLocks = false
+
+const directory = 0
+
+var notSymlink = errors.ErrUnsupported
+
+func rmdir(path string) error { return os.Remove(path) }
+
+func symlink(target, path string) error { return ErrNoNames }
+
+func nameError(err error) error { return err }

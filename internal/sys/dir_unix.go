@@ -1,0 +1,17 @@
+//go:build unix
+
+package sys
+
+import "golang.org/x/sys/unix"
+
+// HasDirectoryLocks reports whether a directory can be opened and locked.
+const HasDirectoryLocks = true
+
+// directory holds the flags that a directory is opened with.
+const directory = unix.O_DIRECTORY | unix.O_NONBLOCK
+
+// notSymlink is what readlink(2) fails with where there is something else.
+const notSymlink = unix.EINVAL
+
+func rmdir(path string) error           { return unix.Rmdir(path) }
+func symlink(target, path string) error { return unix.Symlink(target, path) }
