@@ -14,8 +14,20 @@ import (
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/record"
 	"github.com/gofilelock/filelock/internal/sys"
-	"github.com/gofilelock/filelock/internal/wait"
 )
+
+// A claim is what a marker is made of: a file that is written at another path and
+// then given the marker's name too, so that there is never half of a marker. It
+// is the [mark.Marker] of soft locks.
+type claim struct {
+	*mark.Own
+	key   string
+	path  string // of the marker, from the root
+	mode  *fs.FileMode
+	name  string // the path that it was made at
+	lasts bool   // and has still
+	free  bool   // the marker has been removed, by us
+}
 
 // claimPath names the file that a marker is prepared in. Of a long name only
 // the beginning is used, since file systems have a limit.
@@ -58,36 +70,35 @@ func (b *softBackend) publish(key, path string) (Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := b.keptClaim(key, path, content)
-	if g == nil {
-		if g, err = b.newClaim(path, nonce, content); err != nil {
+	c := b.keptClaim(key, path, content)
+	if c == nil {
+		if c, err = b.newClaim(key, path, nonce, content); err != nil {
 			return nil, err
 		}
 	}
-	g.key, g.path, g.mode, g.turn = key, path, b.set.mode, wait.Turn{}
-	errGive := g.give()
+	errGive := c.give()
 	taken := errors.Is(errGive, fs.ErrExist)
 	switch {
-	case errGive == nil && (g.lasts || b.makeLast(g)):
-		return g, nil
-	case g.lasts && taken && keep(key, g):
+	case errGive == nil && (c.lasts || b.makeLast(c)):
+		return newSoftGrant(c), nil
+	case c.lasts && taken && keep(key, c):
 		return nil, errGive
 	}
-	errClaim := removeIfThere(g.claim)
-	if errGive == nil && errClaim == nil {
-		return g, nil
+	errName := removeIfThere(c.name)
+	if errGive == nil && errName == nil {
+		return newSoftGrant(c), nil
 	}
 	if taken {
-		err = errors.Join(errClaim, g.own.Close())
+		err = errors.Join(errName, c.Own.Close())
 	} else {
-		err = errors.Join(errClaim, g.own.Withdraw(path))
+		err = errors.Join(errName, c.Withdraw(path))
 	}
 	switch {
-	case errClaim != nil:
-		removeIfThere(g.claim) // once more; what can be said has been said
+	case errName != nil:
+		removeIfThere(c.name) // once more; what can be said has been said
 	case err == nil && errors.Is(errGive, sys.ErrNoNames):
 		return b.create(key, path, content)
-	case err == nil && g.lasts && errors.Is(errGive, fs.ErrNotExist): // somebody has tidied up
+	case err == nil && c.lasts && errors.Is(errGive, fs.ErrNotExist): // somebody has tidied up
 		return nil, fs.ErrExist // and it is to be tried again
 	}
 	if taken && err != nil {
@@ -97,55 +108,56 @@ func (b *softBackend) publish(key, path string) (Grant, error) {
 }
 
 // newClaim makes a claim for one marker, of which nobody else knows.
-func (b *softBackend) newClaim(path string, nonce uint64, content []byte) (*softGrant, error) {
-	claim := claimPath(path, nonce)
-	own, err := mark.Create(claim, b.set.mode, content)
+func (b *softBackend) newClaim(key, path string, nonce uint64, content []byte) (*claim, error) {
+	name := claimPath(path, nonce)
+	own, err := mark.Create(name, b.set.mode, content)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%s is in the way", claim) // not ErrExist: that would be the marker
+		return nil, fmt.Errorf("%s is in the way", name) // not ErrExist: that would be the marker
 	}
-	return &softGrant{own: own, claim: claim}, err
+	return &claim{Own: own, key: key, path: path, mode: b.set.mode, name: name}, err
 }
 
 // keptClaim returns the claim that is kept, and has it say content. It returns
 // nil if there is none.
-func (b *softBackend) keptClaim(key, path string, content []byte) *softGrant {
-	g, _ := takeKept(key).(*softGrant)
-	if g == nil {
+func (b *softBackend) keptClaim(key, path string, content []byte) *claim {
+	c, _ := takeKept(key).(*claim)
+	if c == nil {
 		return nil
 	}
-	if g.path != path || g.mode != b.set.mode || g.own.Rewrite(content) != nil {
-		g.close()
+	if c.path != path || c.mode != b.set.mode || c.Rewrite(content) != nil {
+		c.close()
 		return nil
 	}
-	return g
+	c.free = false
+	return c
 }
 
 // makeLast reports whether the claim stays for further markers, as it does if
 // the lock is taken again and again. For one that a dead process has left behind
 // it makes way.
-func (b *softBackend) makeLast(g *softGrant) bool {
-	if dir, _ := address.Split(g.path); !repeats(g.key) || sys.IsRemote(dir) {
+func (b *softBackend) makeLast(c *claim) bool {
+	if dir, _ := address.Split(c.path); !repeats(c.key) || sys.IsRemote(dir) {
 		return false
 	}
-	last := claimPath(g.path, lasting)
-	err := sys.RenameExclusive(g.claim, last)
+	last := claimPath(c.path, lasting)
+	err := sys.RenameExclusive(c.name, last)
 	if errors.Is(err, fs.ErrExist) && b.reclaim(last) {
-		err = sys.RenameExclusive(g.claim, last)
+		err = sys.RenameExclusive(c.name, last)
 	}
-	if errors.Is(err, fs.ErrExist) || err != nil && g.own.At(last) != nil {
+	if errors.Is(err, fs.ErrExist) || err != nil && c.At(last) != nil {
 		return false
 	}
-	g.claim, g.lasts = last, true
+	c.name, c.lasts = last, true
 	return true
 }
 
 // reclaim reports whether it has removed a claim of a process that is dead.
-func (b *softBackend) reclaim(claim string) bool {
-	m, err := inspectMarker(claim)
+func (b *softBackend) reclaim(name string) bool {
+	m, err := inspectMarker(name)
 	if err != nil || !m.stale() {
 		return false
 	}
-	removed, _ := b.breaks(claim, m.evidence)
+	removed, _ := b.breaks(name, m.evidence)
 	return removed
 }
 
@@ -156,7 +168,7 @@ func (b *softBackend) create(key, path string, content []byte) (Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &softGrant{key: key, path: path, own: own}, nil
+	return newSoftGrant(&claim{Own: own, key: key, path: path}), nil
 }
 
 // newRecord returns what a marker of this process says, and its nonce.
@@ -178,42 +190,39 @@ func newNonce() uint64 {
 	return binary.BigEndian.Uint64(b[:]) | 1 // 0 is none
 }
 
-// give gives the claim the marker's name, and makes sure that it has it: a
-// server may have done what it says it has not, and others may undo it.
-func (g *softGrant) give() error {
-	err := sys.Link(g.claim, g.path)
+// give gives the claim the marker's name.
+func (c *claim) give() error {
+	err := sys.Link(c.name, c.path)
 	if errors.Is(err, sys.ErrNoNames) {
-		err = sys.RenameExclusive(g.claim, g.path)
+		err = sys.RenameExclusive(c.name, c.path)
 	}
-	switch errAt := g.own.At(g.path); {
-	case errAt == nil:
-		return nil
-	case errors.Is(err, fs.ErrExist) && !errors.Is(errAt, mark.ErrChanged):
-		return errAt // it may be ours
-	case !errors.Is(errAt, mark.ErrChanged):
-		return errors.Join(err, errAt)
-	case err == nil: // taken away, by somebody who breaks markers less carefully
-		g.lasts = false // or the claim has been meddled with
-		return fs.ErrExist
+	settled := c.Settle(c.path, err)
+	if err == nil && settled != nil {
+		c.lasts = false // it has been meddled with, or the marker has
 	}
-	return err
+	return settled
 }
 
-// rest has the claim wait for the next acquisition, or ends it.
-func (g *softGrant) rest() error {
-	if again(g.key) && g.lasts && keep(g.key, g) {
-		return nil
-	}
-	return g.close()
+// Remove takes the marker's name away.
+func (c *claim) Remove(path string) (removed bool, err error) {
+	c.free, err = c.Own.Remove(path)
+	return c.free, err
 }
 
-// close ends the claim, whose marker is gone.
-func (g *softGrant) close() error {
+// Close has the claim wait for the next acquisition, or ends it.
+func (c *claim) Close() error {
+	if c.free && again(c.key) && c.lasts && keep(c.key, c) {
+		return nil
+	}
+	return c.close()
+}
+
+func (c *claim) close() error {
 	var err error
-	if g.lasts {
-		err = removeIfThere(g.claim)
+	if c.lasts {
+		err = removeIfThere(c.name)
 	}
-	return errors.Join(err, g.own.Close())
+	return errors.Join(err, c.Own.Close())
 }
 
 func removeIfThere(path string) error {

@@ -13,7 +13,6 @@ import (
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/record"
 	"github.com/gofilelock/filelock/internal/sys"
-
 	"github.com/gofilelock/filelock/internal/wait"
 )
 
@@ -92,21 +91,8 @@ func (b *softBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := b.attempt(r.Key, path)
-	if r.NoWait || !errors.Is(err, ErrLocked) {
-		return g, err
-	}
-	w := wait.New(path, wait.Vanishing, r.PollInterval, nil)
-	w.EndsWith(func() int { return processAt(path) })
-	err = w.Persevere(ctx, ErrLocked, func() (err error) {
-		g, err = b.attempt(r.Key, path)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	wait.Heard(path) // somebody outside has had it
-	return g, nil
+	holder := func() int { return processAt(path) }
+	return wait.Until(ctx, path, r.PollInterval, r.NoWait, ErrLocked, holder, func() (Grant, error) { return b.attempt(r.Key, path) })
 }
 
 // attempt tries once to get the lock.
@@ -197,15 +183,13 @@ func (b *softBackend) clear(m marker) error {
 
 // A softGrant is a marker of this process.
 type softGrant struct {
-	key   string
-	path  string // from the root
-	mode  *fs.FileMode
-	own   *mark.Own
-	claim string // the name that it had before
-	lasts bool   // and has still
+	claim *claim
+	stand mark.Stand
+}
 
-	turn  wait.Turn
-	watch mark.Watch
+// newSoftGrant returns the grant that c is, which stands at its path.
+func newSoftGrant(c *claim) *softGrant {
+	return &softGrant{claim: c, stand: mark.NewStand(c.path, c)}
 }
 
 // softIdentity tells one marker from all others.
@@ -217,34 +201,26 @@ func (b *softBackend) Identify(context.Context) (any, error) {
 }
 
 // Identity tells the marker from all others, whatever its name.
-func (g *softGrant) Identity() any { return softIdentity{g.own.ID()} }
+func (g *softGrant) Identity() any { return softIdentity{g.claim.ID()} }
 
 // OnLoss has lost called if the marker is found to be gone.
-func (g *softGrant) OnLoss(lost func()) {
-	g.watch.Start(func() bool { return errors.Is(g.own.At(g.path), mark.ErrChanged) }, lost)
-}
+func (g *softGrant) OnLoss(lost func()) { g.stand.OnLoss(lost) }
 
 // HandOver reports whether the marker may serve the next owner. It names the
 // process, so it says the same of all of them.
 func (g *softGrant) HandOver(to Backend, _ Request) bool {
 	_, ok := to.(*softBackend)
-	return ok && g.turn.GoesOn(g.path) && g.own.At(g.path) == nil
+	return ok && g.stand.GoesOn()
 }
 
 // Release removes the marker.
 func (g *softGrant) Release(ctx context.Context) error {
-	watched := g.watch.Stop()
-	removed, err := mark.Persist(ctx, func() (bool, error) { return g.own.Remove(g.path) })
+	removed, err := g.stand.End(ctx)
 	switch {
 	case removed:
-		err = errors.Join(err, g.rest())
-		g.turn.End()
 		return Released(err)
 	case errors.Is(err, mark.ErrChanged):
-		g.turn.End()
-		return errors.Join(ErrLost, g.close())
-	case watched:
-		g.watch.Resume() // the hold goes on
+		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
 	return err
 }

@@ -34,6 +34,9 @@ type Evidence struct {
 	Info    sys.Info
 	Content []byte // all of it, or the first Limit bytes and one more
 	Limit   int
+	// Name is another path of the same file, which a marker that says nothing
+	// is known by; it may be empty.
+	Name string
 }
 
 // Inspect reads the regular file at path, limit bytes of it and one more if
@@ -62,7 +65,7 @@ func read(f sys.File, limit int) (Evidence, error) {
 	if err == io.EOF {
 		err = nil
 	}
-	return Evidence{info, content[:n], limit}, err
+	return Evidence{Info: info, Content: content[:n], Limit: limit}, err
 }
 
 // Break removes the marker at path if it is the one that e was seen of.
@@ -80,6 +83,9 @@ func Break(path string, e Evidence) (removed bool, err error) {
 		now, err := read(f, e.Limit)
 		if err == nil && !e.same(now) {
 			err = ErrChanged
+		}
+		if err == nil && e.Name != "" {
+			err = leads(e.Name, now.Info)
 		}
 		return err
 	})

@@ -15,6 +15,7 @@ import (
 type Own struct {
 	info    sys.Info
 	content []byte
+	common  bool // its content is like that of others
 	steady  bool // a path has been seen to lead to its number
 	kept         // the file itself, where it can be kept open
 }
@@ -27,11 +28,28 @@ func Create(path string, mode *fs.FileMode, content []byte) (*Own, error) {
 	if mode != nil {
 		perm = *mode
 	}
+	return (&Own{content: content}).create(path, perm, mode)
+}
+
+// CreateCommon makes a marker at path, as [Create] does but with a content that
+// others can have as well, and with permissions from which the umask is taken.
+// It is known by its number, if that keeps.
+func CreateCommon(path string, perm fs.FileMode, content []byte) (*Own, error) {
+	o, err := (&Own{content: content, common: true}).create(path, perm, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.At(path); err != nil {
+		return nil, errors.Join(err, o.Withdraw(path))
+	}
+	return o, nil
+}
+
+func (o *Own) create(path string, perm fs.FileMode, mode *fs.FileMode) (*Own, error) {
 	f, err := sys.Create(path, perm)
 	if err != nil {
 		return nil, err
 	}
-	o := &Own{content: content}
 	if err := o.fill(f, mode); err != nil {
 		return nil, errors.Join(err, discard(f, path))
 	}
@@ -50,6 +68,9 @@ func (o *Own) fill(f sys.File, mode *fs.FileMode) (err error) {
 	}
 	if _, err := f.WriteAt(o.content, 0); err != nil {
 		return err
+	}
+	if o.common {
+		f.Stamp() // or the next one in its place may have its time too
 	}
 	if o.info, err = f.Info(); err != nil {
 		return err
@@ -86,10 +107,15 @@ func (o *Own) At(path string) error {
 		return ErrChanged
 	}
 	if at.ID == o.info.ID {
-		o.steady = true
+		if !o.steady { // once, before others look at the same time
+			o.steady = true
+		}
 		if at.ModTime == o.info.ModTime {
 			return nil
 		}
+	}
+	if o.common && o.steady && at.ID != o.info.ID {
+		return ErrChanged
 	}
 	// It has been touched, or is another one, or has another number now.
 	e, err := Inspect(path, len(o.content))
@@ -98,6 +124,23 @@ func (o *Own) At(path string) error {
 		return ErrChanged
 	case err == nil && !bytes.Equal(e.Content, o.content):
 		return ErrChanged
+	}
+	return err
+}
+
+// Settle makes sure that o has the name path, after an attempt to give it that
+// which came to err: a server may have done what it says it has not, and others
+// may undo it. It fails with [fs.ErrExist] if it is another's.
+func (o *Own) Settle(path string, err error) error {
+	switch errAt := o.At(path); {
+	case errAt == nil:
+		return nil
+	case errors.Is(err, fs.ErrExist) && !errors.Is(errAt, ErrChanged):
+		return errAt // it may be ours
+	case !errors.Is(errAt, ErrChanged):
+		return errors.Join(err, errAt)
+	case err == nil:
+		return fs.ErrExist // taken away, by somebody who breaks markers less carefully
 	}
 	return err
 }
@@ -142,7 +185,7 @@ func (o *Own) approve(f sys.File, locked error) error {
 	if err != nil {
 		return err
 	}
-	if info.Size != int64(len(o.content)) {
+	if info.Size != int64(len(o.content)) || o.common && o.steady && info.ID != o.info.ID {
 		return ErrChanged
 	}
 	now := make([]byte, len(o.content))

@@ -21,13 +21,20 @@ func remove(path string, approve approval) (removed bool, err error) {
 	if err != nil {
 		return false, noMarker(path, err)
 	}
+	removed, err = removeUnknown(f, path, approve)
+	return removed, errors.Join(err, f.Close())
+}
+
+// removeUnknown is removeOpen for a file of which nothing is known yet.
+func removeUnknown(f sys.File, path string, approve approval) (removed bool, err error) {
 	info, err := f.Info()
-	if err == nil {
-		removed, err = removeOpen(f, info, path, approve)
-	} else if sys.IsGone(err) {
+	if sys.IsGone(err) {
 		err = ErrChanged
 	}
-	return removed, errors.Join(err, f.Close())
+	if err != nil {
+		return false, err
+	}
+	return removeOpen(f, info, path, approve)
 }
 
 // removeOpen is remove for a file that is open already, and stays so.
@@ -48,7 +55,11 @@ func removeOpen(f sys.File, info sys.Info, path string, approve approval) (remov
 	if err := approve(f, locked); err != nil {
 		return false, err
 	}
-	err = sys.Remove(path)
+	if info.Mode.IsDir() {
+		err = sys.Rmdir(path)
+	} else {
+		err = sys.Remove(path)
+	}
 	if sys.IsGone(err) {
 		return false, ErrChanged // to others, who do not lock it
 	}
@@ -57,10 +68,7 @@ func removeOpen(f sys.File, info sys.Info, path string, approve approval) (remov
 
 // discard removes the file f, which has just been made at path, and closes it.
 func discard(f sys.File, path string) error {
-	info, err := f.Info()
-	if err == nil {
-		_, err = removeOpen(f, info, path, func(sys.File, error) error { return nil })
-	}
+	_, err := removeUnknown(f, path, func(sys.File, error) error { return nil })
 	if errors.Is(err, ErrChanged) {
 		err = nil
 	}

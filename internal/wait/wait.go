@@ -64,7 +64,8 @@ func New(path string, events uint32, longest time.Duration, knock func() bool) *
 }
 
 // EndsWith has the wait look out for the end of the process that holder returns,
-// on this machine. It is asked for each file that is watched, and may return 0.
+// on this machine. It is asked for each file that is watched, and may return 0,
+// or be nil.
 func (w *Wait) EndsWith(holder func() (pid int)) { w.holder = holder }
 
 // Persevere tries after each pause until try gets the lock, or fails for another
