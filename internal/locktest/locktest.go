@@ -38,6 +38,25 @@ type Kind struct {
 	Inspects  bool // can tell who holds a lock in another process
 	Leaves    bool // its file stays when the lock is free
 	HardLinks bool // a lock has as many names as its file has
+	Outlives  bool // it outlives its holder's death
+	Bare      bool // knows no [filelock.FileOption]: see [Options]
+	// LockFile returns what stands for the lock at path; nil: that path itself.
+	LockFile func(path string) string
+}
+
+// Options returns opts for a kind that is Bare.
+func Options(opts []filelock.FileOption) (all []filelock.Option) {
+	for _, o := range opts {
+		all = append(all, o.(filelock.Option))
+	}
+	return all
+}
+
+func (k Kind) lockFile(path string) string {
+	if k.LockFile == nil {
+		return path
+	}
+	return k.LockFile(path)
 }
 
 // Roles returns the roles that the tests of these kinds start processes in.
