@@ -1,0 +1,104 @@
+package marker
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/address"
+	"github.com/gofilelock/filelock/internal/mark"
+	"github.com/gofilelock/filelock/internal/procid"
+	"github.com/gofilelock/filelock/internal/sys"
+)
+
+// found is what stands at the path of a lock.
+type found struct {
+	path     string
+	evidence mark.Evidence // Content is of a file only
+	claim    string        // the unique file or, of a symbolic link, its end; "" if unknown
+	claimant claimant
+	foreign  error // why it is not to be removed
+}
+
+func look(path string) (found, error) {
+	f := found{path: path}
+	info, err := sys.Lstat(path)
+	f.evidence.Info = info
+	switch {
+	case err != nil:
+	case info.Mode.IsRegular():
+		err = f.lookAtFile()
+	case info.Mode.IsDir():
+		err = f.lookIntoDirectory()
+	case info.Mode&fs.ModeSymlink != 0:
+		err = f.lookAtSymlink()
+	default:
+		err = sys.Irregular(info.Mode)
+	}
+	if sys.IsGone(err) { // perhaps since it was looked at
+		err = fs.ErrNotExist
+	}
+	return f, err
+}
+
+// unread keeps to itself that something may not be read: it reads as held.
+func (f *found) unread(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, sys.ErrBusy) {
+		f.foreign = errors.New("what stands there may not be read")
+		return nil
+	}
+	return err
+}
+
+// stale reports whether the holder is certainly dead.
+func (f *found) stale() bool {
+	return f.claimant.near && procid.ID{PID: f.claimant.pid, Space: procid.Self().Space}.Dead()
+}
+
+// holder says what the marker tells of its holder.
+func (f *found) holder() filelock.Holder {
+	c := f.claimant
+	h := filelock.Holder{PID: c.pid, Host: c.host, Since: time.Unix(0, f.evidence.Info.ModTime)}
+	if host, err := os.Hostname(); c.pid != 0 && (c.host == "" || err == nil && c.host == host) {
+		h.Command, h.Started = procid.Describe(c.pid)
+	}
+	return h
+}
+
+// remove takes away what was found, and what has been beside it. It fails as
+// [mark.Break] does.
+func (f *found) remove() (removed bool, err error) {
+	switch mode := f.evidence.Info.Mode; {
+	case f.foreign != nil:
+		return false, f.foreign
+	case mode.IsRegular():
+		return f.removeFile()
+	case mode.IsDir():
+		return f.removeDirectory()
+	}
+	return f.removeSymlink()
+}
+
+// name takes in the unique name of the holder, and reports whether it is one.
+func (f *found) name(name, claim string) (ok bool) {
+	if f.claimant, ok = parseName(name); ok {
+		f.claim = claim
+	}
+	return ok
+}
+
+// unlink removes the file at path, which may be gone.
+func unlink(path string) error {
+	err := sys.Remove(path)
+	if err != nil && !sys.IsGone(err) {
+		err = sys.Remove(path) // once more
+	}
+	if sys.IsGone(err) {
+		return nil
+	}
+	return err
+}
+
+func beside(path, name string) string { return address.Beside(path, name) }

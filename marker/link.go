@@ -1,0 +1,112 @@
+package marker
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/gofilelock/filelock/internal/address"
+	"github.com/gofilelock/filelock/internal/mark"
+	"github.com/gofilelock/filelock/internal/sys"
+)
+
+// A link is a marker that is a second name of a file beside it.
+type link struct {
+	*mark.Own
+	claim string
+}
+
+// Close ends the use of the marker, and removes the file beside.
+func (l link) Close() error { return errors.Join(unlink(l.claim), l.Own.Close()) }
+
+// placeLink makes a file of a unique name, and gives it the marker's by link(2):
+// that is one step, with all that the file says.
+func placeLink(path string) (placed, error) {
+	name, err := newName()
+	if err != nil {
+		return nil, err
+	}
+	claim := beside(path, name)
+	own, err := mark.Create(claim, nil, []byte(name))
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%s is in the way", claim) // not ErrExist: that would be the marker
+	}
+	if err != nil {
+		return nil, err
+	}
+	errLink := own.Settle(path, sys.Link(claim, path))
+	if errLink == nil {
+		return link{own, claim}, nil
+	}
+	errClaim := unlink(claim)
+	if errors.Is(errLink, fs.ErrExist) {
+		err = errors.Join(errClaim, own.Close())
+		if err != nil {
+			return nil, err // and not ErrExist, which would have it tried again
+		}
+		return nil, errLink
+	}
+	return nil, errors.Join(errLink, errClaim, own.Withdraw(path))
+}
+
+func isNoLinks(err error) bool { return errors.Is(err, sys.ErrNoNames) }
+
+// mostSaid is how many bytes a marker may say: a unique name, or the number of a
+// process and what other programs add to it.
+const mostSaid = 1024
+
+// lookAtFile reads a link's file, or that of a PID lock.
+func (f *found) lookAtFile() error {
+	e, err := mark.Inspect(f.path, mostSaid)
+	if err := f.unread(err); err != nil || f.foreign != nil {
+		f.foreign = nil // its inode and times are known, and Break tries to read it again
+		return err
+	}
+	f.evidence = e
+	said := string(e.Content)
+	switch {
+	case f.name(said, beside(f.path, said)):
+	case said == "":
+		return f.findClaim()
+	default:
+		f.claimant.pid = parseLine(said)
+	}
+	return nil
+}
+
+// mostNames bounds the search of a directory.
+const mostNames = 10_000
+
+// findClaim finds the unique file of lockfile's link, which says nothing.
+func (f *found) findClaim() error {
+	dir, _ := address.Split(f.path)
+	names, err := sys.Names(dir, mostNames)
+	if err := f.unread(err); err != nil || f.foreign != nil {
+		f.foreign = nil
+		return err
+	}
+	for _, name := range names {
+		c, ok := parseName(name)
+		if !ok {
+			continue
+		}
+		claim := beside(f.path, name)
+		if info, err := sys.Lstat(claim); err == nil && info.ID == f.evidence.Info.ID {
+			f.claim, f.claimant, f.evidence.Name = claim, c, claim
+			return nil
+		}
+	}
+	return nil
+}
+
+// removeFile removes the marker, and the unique file if that is the same file.
+func (f *found) removeFile() (removed bool, err error) {
+	removed, err = mark.Break(f.path, f.evidence)
+	if !removed || f.claim == "" {
+		return removed, err
+	}
+	if info, errClaim := sys.Lstat(f.claim); errClaim == nil && info.ID == f.evidence.Info.ID {
+		err = errors.Join(err, unlink(f.claim))
+	}
+	return removed, err
+}

@@ -1,0 +1,146 @@
+package marker
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+
+	"github.com/gofilelock/filelock/internal/mark"
+	"github.com/gofilelock/filelock/internal/sys"
+)
+
+// A directory is a marker that is a directory with one file in it. The name of
+// that file is what it is known by.
+type directory struct {
+	id      sys.ID
+	name    string
+	emptied bool // the file has been removed
+}
+
+// placeDirectory makes the directory, and the file in it.
+func placeDirectory(path string) (placed, error) {
+	name, err := newName()
+	if err != nil {
+		return nil, err
+	}
+	if err := sys.Mkdir(path, 0o777); err != nil {
+		return nil, err
+	}
+	d := &directory{name: name}
+	if err := d.fill(path); err != nil {
+		return nil, errors.Join(err, d.withdraw(path))
+	}
+	return d, nil
+}
+
+// fill makes the file. It fails with [fs.ErrExist] if somebody has broken the
+// directory meanwhile, and this is another's: of two with a file in it, whoever
+// is second sees the other's.
+func (d *directory) fill(path string) error {
+	info, err := sys.Lstat(path)
+	if err != nil {
+		return err
+	}
+	d.id = info.ID
+	f, err := sys.Create(filepath.Join(path, d.name), 0o666)
+	if sys.IsGone(err) {
+		return fs.ErrExist
+	}
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	names, err := sys.Names(path, 2)
+	if err == nil && !slices.Equal(names, []string{d.name}) {
+		err = fs.ErrExist
+	}
+	return err
+}
+
+// withdraw removes what has been made. It tries twice.
+func (d *directory) withdraw(path string) (err error) {
+	for range 2 {
+		if d.id == (sys.ID{}) {
+			err = sys.Rmdir(path)
+		} else {
+			_, err = mark.RemoveDirectory(path, d.id, func(error) error { return unlink(filepath.Join(path, d.name)) })
+		}
+		if err == nil || errors.Is(err, mark.ErrChanged) || sys.IsGone(err) {
+			return nil
+		}
+	}
+	return err
+}
+
+// At fails with [mark.ErrChanged] where path certainly does not lead to d.
+func (d *directory) At(path string) error {
+	at := filepath.Join(path, d.name)
+	if d.emptied {
+		at = path
+	}
+	info, err := sys.Lstat(at)
+	if sys.IsGone(err) || err == nil && d.emptied && info.ID != d.id {
+		return mark.ErrChanged
+	}
+	return err
+}
+
+// Remove removes the file and then the directory.
+func (d *directory) Remove(path string) (removed bool, err error) {
+	return mark.RemoveDirectory(path, d.id, func(locked error) error {
+		if locked != nil && !errors.Is(locked, sys.ErrNoLocks) {
+			return locked
+		}
+		if d.emptied {
+			return nil
+		}
+		err := sys.Remove(filepath.Join(path, d.name))
+		if sys.IsGone(err) {
+			return mark.ErrChanged
+		}
+		d.emptied = err == nil
+		return err
+	})
+}
+
+// Close has nothing to do.
+func (d *directory) Close() error { return nil }
+
+// lookIntoDirectory finds the file in the directory.
+func (f *found) lookIntoDirectory() error {
+	names, err := sys.Names(f.path, 2)
+	if err := f.unread(err); err != nil || f.foreign != nil {
+		return err
+	}
+	if len(names) > 0 && (len(names) > 1 || !f.name(names[0], filepath.Join(f.path, names[0]))) {
+		f.foreign = errors.New("the directory holds more than a lock's file")
+	}
+	return nil
+}
+
+// removeDirectory removes the file in the directory, and the directory.
+func (f *found) removeDirectory() (removed bool, err error) {
+	return mark.RemoveDirectory(f.path, f.evidence.Info.ID, func(locked error) error {
+		if locked != nil && sys.HasDirectoryLocks {
+			return locked
+		}
+		now, err := sys.Lstat(f.path)
+		if err != nil {
+			return err
+		}
+		if now.ModTime != f.evidence.Info.ModTime {
+			return mark.ErrChanged
+		}
+		if f.claim == "" {
+			return nil
+		}
+		err = sys.Remove(f.claim)
+		if sys.IsGone(err) {
+			return mark.ErrChanged
+		}
+		return err
+	})
+}

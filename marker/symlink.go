@@ -1,0 +1,117 @@
+package marker
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/mark"
+	"github.com/gofilelock/filelock/internal/sys"
+)
+
+// A symlink is a marker that is a symbolic link. It is known by where it leads:
+// to a unique name, which is of no file.
+type symlink struct{ name string }
+
+// placeSymlink makes the link, in one step.
+func placeSymlink(path string) (placed, error) {
+	name, err := newName()
+	if err != nil {
+		return nil, err
+	}
+	s := symlink{name}
+	err = sys.Symlink(name, path)
+	if err == nil || s.At(path) == nil { // a server may have done what it says it has not
+		return s, nil
+	}
+	return nil, err
+}
+
+// At fails with [mark.ErrChanged] where path certainly does not lead to s.
+func (s symlink) At(path string) error {
+	target, err := sys.Readlink(path)
+	if sys.IsGone(err) || errors.Is(err, sys.ErrNoSymlink) || err == nil && target != s.name {
+		return mark.ErrChanged
+	}
+	return err
+}
+
+// Remove removes the link, even if others cannot be kept from it.
+func (s symlink) Remove(path string) (removed bool, err error) {
+	remove := func() error { return s.removeNow(path, &removed) }
+	err = alone(path, remove)
+	if errors.Is(err, errNotAlone) {
+		err = remove()
+	}
+	return removed, err
+}
+
+func (s symlink) removeNow(path string, removed *bool) error {
+	if err := s.At(path); err != nil {
+		return err
+	}
+	err := sys.Remove(path)
+	if sys.IsGone(err) {
+		return mark.ErrChanged
+	}
+	*removed = err == nil
+	return err
+}
+
+// Close has nothing to do.
+func (s symlink) Close() error { return nil }
+
+// errNotAlone is returned where others cannot be kept out.
+var errNotAlone = errors.New("the file that keeps others out cannot be locked")
+
+// alone calls do while nobody else of this package removes the link at path. A
+// symbolic link cannot be locked, so there is a file for it meanwhile.
+func alone(path string, do func() error) error {
+	const patience = time.Second
+	guard := filelock.New(path+".break", filelock.WithRemove(), filelock.WithTimeout(patience), filelock.WithLogger(slog.New(slog.DiscardHandler)))
+	called := false
+	err := guard.Do(context.Background(), func(context.Context) error {
+		called = true
+		return do()
+	})
+	switch {
+	case err == nil, called:
+		return err
+	case errors.Is(err, filelock.ErrLocked):
+		return mark.ErrBusy
+	}
+	return errors.Join(errNotAlone, err)
+}
+
+// lookAtSymlink reads where the link leads, and does not go there.
+func (f *found) lookAtSymlink() error {
+	target, err := sys.Readlink(f.path)
+	if errors.Is(err, sys.ErrNoSymlink) {
+		return fs.ErrNotExist // it has just been replaced
+	}
+	if err != nil {
+		return err
+	}
+	if !f.name(target, target) {
+		f.foreign = errors.New("the symbolic link is not a lock's")
+	}
+	return nil
+}
+
+// removeSymlink removes the link if it is the one that was found.
+func (f *found) removeSymlink() (removed bool, err error) {
+	err = alone(f.path, func() error {
+		now, err := sys.Lstat(f.path)
+		if err == nil && (now.ID != f.evidence.Info.ID || now.ModTime != f.evidence.Info.ModTime) || sys.IsGone(err) {
+			return mark.ErrChanged
+		}
+		if err != nil {
+			return err
+		}
+		return symlink{f.claim}.removeNow(f.path, &removed)
+	})
+	return removed, err
+}
