@@ -3,13 +3,11 @@
 package filelock_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -24,112 +22,16 @@ import (
 	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/mark"
-	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/record"
 	"github.com/gofilelock/filelock/internal/testproc"
 )
 
-// rounds returns how often to do something, which an environment variable can
-// say.
-func rounds(t testing.TB, variable string, usually int) int {
-	s := os.Getenv(variable)
-	if s == "" {
-		return usually
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		t.Fatalf("%s: %v", variable, err)
-	}
-	return n
-}
+var rounds = locktest.Rounds
 
-// A scene is what the processes of a test work on: a lock, and the files that
-// show whether it does what it should.
-type scene struct{ dir string }
+// A scene is a [locktest.Scene], with markers in it.
+type scene struct{ locktest.Scene }
 
-func (s scene) lock() string    { return filepath.Join(s.dir, "x.lock") }
-func (s scene) counter() string { return filepath.Join(s.dir, "counter") }
-func (s scene) inside() string  { return filepath.Join(s.dir, "inside") }
-func (s scene) logs() string    { return filepath.Join(s.dir, "log.*") }
-
-// enter makes the file inside, with this process's id in it, or fails if
-// somebody else is inside.
-func (s scene) enter() error {
-	own := fmt.Sprintf("%s.%d", s.inside(), os.Getpid())
-	if err := os.WriteFile(own, fmt.Append(nil, os.Getpid()), 0o666); err != nil {
-		return err
-	}
-	err := os.Link(own, s.inside())
-	if !errors.Is(err, fs.ErrExist) {
-		return errors.Join(err, os.Remove(own))
-	}
-	// Whoever made it was killed, or is inside. Of a process that is being
-	// killed the locks are gone before the process is, so that may take a
-	// moment; somebody who is inside leaves.
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
-		other, err := os.ReadFile(s.inside())
-		if err != nil {
-			return fmt.Errorf("two have the lock: the other one has just left: %w", err)
-		}
-		pid, err := strconv.Atoi(string(other))
-		if err != nil {
-			return err
-		}
-		if (procid.ID{PID: pid, Space: procid.Self().Space}).Dead() {
-			return os.Rename(own, s.inside())
-		}
-	}
-	return errors.New("two have the lock: the other one is inside")
-}
-
-// count is one piece of work under the lock. It makes sure that nobody else is
-// at it, adds one to the counter, and notes the number that it came to.
-func (s scene) count(log io.Writer) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	c, err := os.OpenFile(s.counter(), os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	var b [8]byte
-	_, err = c.ReadAt(b[:], 0)
-	if err == nil {
-		n := binary.BigEndian.Uint64(b[:]) + 1
-		binary.BigEndian.PutUint64(b[:], n)
-		_, err = c.WriteAt(b[:], 0)
-		fmt.Fprintln(log, n)
-	}
-	return errors.Join(err, c.Close(), os.Remove(s.inside()))
-}
-
-// counting is a process that counts in several goroutines until it is killed.
-// Its arguments are the kind of lock, the directory, the number of goroutines
-// and its own number.
-func counting(args []string) error {
-	k, s := kindNamed(args[0]), scene{args[1]}
-	goroutines, err := strconv.Atoi(args[2])
-	if err != nil {
-		return err
-	}
-	log, err := os.OpenFile(filepath.Join(s.dir, "log."+args[3]), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
-	if err != nil {
-		return err
-	}
-	fmt.Println("ready")
-	failed := make(chan error)
-	for range goroutines {
-		go func() {
-			l := k.New(s.lock())
-			for {
-				if err := l.Do(context.Background(), func(context.Context) error { return s.count(log) }); err != nil {
-					failed <- err
-				}
-			}
-		}()
-	}
-	return <-failed
-}
+func sceneIn(dir string) scene { return scene{locktest.Scene{Dir: dir}} }
 
 func kindNamed(name string) locktest.Kind {
 	for _, k := range []locktest.Kind{flockKind, recordKind, softKind, removeKind} {
@@ -149,7 +51,7 @@ var removeKind = locktest.Kind{
 }
 
 func init() {
-	roles["counting"] = counting
+	maps.Copy(roles, locktest.Roles(removeKind))
 	roles["crashing"] = crashing
 	roles["breaking"] = breaking
 }
@@ -163,19 +65,14 @@ func TestKilledProcessesLoseNoCount(t *testing.T) {
 	n := rounds(t, "FILELOCK_KILLS", 100) / len(kinds)
 	for _, k := range kinds {
 		t.Run(k.Name, func(t *testing.T) {
-			s := scene{t.TempDir()}
-			must(t, os.WriteFile(s.counter(), make([]byte, 8), 0o666))
-			start := func(i int) *testproc.Proc {
-				p := testproc.Start(t, "counting", k.Name, s.dir, strconv.Itoa(goroutines), strconv.Itoa(i))
-				p.Expect("ready")
-				return p
-			}
+			s := scene{locktest.NewScene(t)}
+			start := func(i int) *testproc.Proc { return k.Counting(t, s.Scene, goroutines, i) }
 			procs := make([]*testproc.Proc, processes)
 			for i := range procs {
 				procs[i] = start(i)
 			}
 			for round := range n {
-				before := s.value(t)
+				before := s.Value(t)
 				time.Sleep(time.Duration(rand.IntN(20000)) * time.Microsecond) // at a random moment
 				i := rand.IntN(processes)
 				procs[i].Kill()
@@ -183,7 +80,7 @@ func TestKilledProcessesLoseNoCount(t *testing.T) {
 					t.Fatalf("round %d: process %d had failed", round, i)
 				}
 				// The others go on.
-				for end := time.Now().Add(30 * time.Second); s.value(t) == before; time.Sleep(100 * time.Microsecond) {
+				for end := time.Now().Add(30 * time.Second); s.Value(t) == before; time.Sleep(100 * time.Microsecond) {
 					if time.Now().After(end) {
 						t.Fatalf("round %d: the lock stays taken", round)
 					}
@@ -196,47 +93,9 @@ func TestKilledProcessesLoseNoCount(t *testing.T) {
 					t.Errorf("process %d had failed", i)
 				}
 			}
-			s.check(t, n+processes)
+			s.Check(t, n+processes)
 		})
 	}
-}
-
-func (s scene) value(t *testing.T) uint64 {
-	b, err := os.ReadFile(s.counter())
-	if err != nil || len(b) != 8 {
-		t.Fatalf("the counter is %v, %v", b, err)
-	}
-	return binary.BigEndian.Uint64(b)
-}
-
-// check compares the counter with the notes of the processes, of which one may
-// be missing for each kill: between counting and noting.
-func (s scene) check(t *testing.T, kills int) {
-	t.Helper()
-	total := s.value(t)
-	seen := map[uint64]string{}
-	logs, err := filepath.Glob(s.logs())
-	must(t, err)
-	for _, name := range logs {
-		f, err := os.Open(name)
-		must(t, err)
-		for in := bufio.NewScanner(f); in.Scan(); {
-			n, err := strconv.ParseUint(in.Text(), 10, 64)
-			must(t, err)
-			if other, ok := seen[n]; ok {
-				t.Errorf("%s and %s both counted %d", other, name, n)
-			}
-			seen[n] = name
-			if n < 1 || n > total {
-				t.Errorf("%s counted %d, but the counter is at %d", name, n, total)
-			}
-		}
-		must(t, f.Close())
-	}
-	if missing := int(total) - len(seen); missing < 0 || missing > kills {
-		t.Errorf("of %d counts %d are not noted, after %d kills", total, missing, kills)
-	}
-	t.Logf("%d counts, %d kills", total, kills)
 }
 
 // crashing is a process that takes and gives back a lock, and ends ahead of one
@@ -330,7 +189,7 @@ func crash(t *testing.T, k locktest.Kind, stale bool, n, before int) bool {
 // directory, how long to go on, and "rename" for the way of breaking that does
 // not work.
 func breaking(args []string) error {
-	s := scene{args[0]}
+	s := sceneIn(args[0])
 	d, err := time.ParseDuration(args[1])
 	if err != nil {
 		return err
@@ -340,14 +199,14 @@ func breaking(args []string) error {
 	if len(args) > 2 {
 		remove = breakByRename
 	}
-	l := filelock.NewSoftBreaking(s.lock(), func(path string, e mark.Evidence) (bool, error) {
+	l := filelock.NewSoftBreaking(s.Lock(), func(path string, e mark.Evidence) (bool, error) {
 		removed, err := remove(path, e)
 		if removed {
 			breaks++
 		}
 		return removed, err
 	})
-	stale, err := os.ReadFile(filepath.Join(s.dir, "stale"))
+	stale, err := os.ReadFile(filepath.Join(s.Dir, "stale"))
 	if err != nil {
 		return err
 	}
@@ -356,7 +215,7 @@ func breaking(args []string) error {
 		if err != nil {
 			return err
 		}
-		if err := s.count(io.Discard); err != nil {
+		if err := s.Count(io.Discard); err != nil {
 			return err
 		}
 		if err := s.plant(stale); err != nil {
@@ -373,13 +232,13 @@ func breaking(args []string) error {
 // plant has a stale marker stand in the place of this process's.
 func (s scene) plant(stale []byte) error {
 	if runtime.GOOS != "windows" {
-		own := filepath.Join(s.dir, fmt.Sprintf("stale.%d", os.Getpid()))
-		return errors.Join(os.WriteFile(own, stale, 0o666), os.Rename(own, s.lock()))
+		own := filepath.Join(s.Dir, fmt.Sprintf("stale.%d", os.Getpid()))
+		return errors.Join(os.WriteFile(own, stale, 0o666), os.Rename(own, s.Lock()))
 	}
 	// A file that others look at cannot be replaced, nor always written to.
 	// While it is half written it is malformed, and so held.
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		err := os.WriteFile(s.lock(), stale, 0o666)
+		err := os.WriteFile(s.Lock(), stale, 0o666)
 		if err == nil || time.Now().After(end) {
 			return err
 		}
@@ -406,12 +265,11 @@ func breakByRename(path string, e mark.Evidence) (bool, error) {
 // storm has six processes break stale markers for a while, and returns how many
 // they broke and what went wrong.
 func storm(t *testing.T, d time.Duration, how ...string) (breaks int, failures int) {
-	s := scene{t.TempDir()}
-	must(t, os.WriteFile(s.counter(), make([]byte, 8), 0o666))
-	leaveStale(t, filepath.Join(s.dir, "stale"))
+	s := scene{locktest.NewScene(t)}
+	leaveStale(t, filepath.Join(s.Dir, "stale"))
 	var procs []*testproc.Proc
 	for range 6 {
-		procs = append(procs, testproc.Start(t, "breaking", append([]string{s.dir, d.String()}, how...)...))
+		procs = append(procs, testproc.Start(t, "breaking", append([]string{s.Dir, d.String()}, how...)...))
 	}
 	for _, p := range procs {
 		n, err := strconv.Atoi(trim(p.Rest()))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/locktest"
 )
 
 // faultCases are the ways in which locks are taken and given back.
@@ -97,21 +98,7 @@ func mkdir(t *testing.T, path string) {
 	}
 }
 
-// descriptors counts the open files of this process, but for the inotify
-// instance, which lingers.
-func descriptors(t *testing.T) (n int) {
-	t.Helper()
-	fds, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, fd := range fds {
-		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && to != "anon_inode:inotify" {
-			n++
-		}
-	}
-	return n
-}
+var descriptors = locktest.Descriptors
 
 // checkDescriptors makes sure that there are no more than so many, in a moment:
 // a lock file may be kept open that long.

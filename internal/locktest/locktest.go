@@ -64,6 +64,7 @@ func Roles(kinds ...Kind) map[string]testproc.Role {
 	roles := map[string]testproc.Role{}
 	for _, k := range kinds {
 		roles["hold "+k.Name] = k.hold
+		roles["count "+k.Name] = k.counting
 	}
 	return roles
 }

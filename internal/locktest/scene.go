@@ -1,0 +1,178 @@
+package locktest
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/gofilelock/filelock/internal/procid"
+	"github.com/gofilelock/filelock/internal/testproc"
+)
+
+// Rounds returns how often to do something, which an environment variable can
+// say.
+func Rounds(t testing.TB, variable string, usually int) int {
+	s := os.Getenv(variable)
+	if s == "" {
+		return usually
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
+}
+
+// A Scene is what the processes of a test work on: a lock, and the files that
+// show whether it does what it should.
+type Scene struct{ Dir string }
+
+// NewScene returns a scene where nobody has counted yet.
+func NewScene(t testing.TB) Scene {
+	s := Scene{t.TempDir()}
+	must(t, os.WriteFile(s.counter(), make([]byte, 8), 0o666))
+	return s
+}
+
+// Lock returns the path of the lock.
+func (s Scene) Lock() string { return filepath.Join(s.Dir, "x.lock") }
+
+func (s Scene) counter() string { return filepath.Join(s.Dir, "counter") }
+func (s Scene) inside() string  { return filepath.Join(s.Dir, "inside") }
+func (s Scene) logs() string    { return filepath.Join(s.Dir, "log.*") }
+
+// enter makes the file inside, with this process's id in it, or fails if
+// somebody else is inside.
+func (s Scene) enter() error {
+	own := fmt.Sprintf("%s.%d", s.inside(), os.Getpid())
+	if err := os.WriteFile(own, fmt.Append(nil, os.Getpid()), 0o666); err != nil {
+		return err
+	}
+	err := os.Link(own, s.inside())
+	if !errors.Is(err, fs.ErrExist) {
+		return errors.Join(err, os.Remove(own))
+	}
+	// Whoever made it was killed, or is inside. Of a process that is being
+	// killed the locks are gone before the process is, so that may take a
+	// moment; somebody who is inside leaves.
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		other, err := os.ReadFile(s.inside())
+		if err != nil {
+			return fmt.Errorf("two have the lock: the other one has just left: %w", err)
+		}
+		pid, err := strconv.Atoi(string(other))
+		if err != nil {
+			return err
+		}
+		if (procid.ID{PID: pid, Space: procid.Self().Space}).Dead() {
+			return os.Rename(own, s.inside())
+		}
+	}
+	return errors.New("two have the lock: the other one is inside")
+}
+
+// Count is one piece of work under the lock. It makes sure that nobody else is
+// at it, adds one to the counter, and notes the number that it came to.
+func (s Scene) Count(log io.Writer) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	c, err := os.OpenFile(s.counter(), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	var b [8]byte
+	_, err = c.ReadAt(b[:], 0)
+	if err == nil {
+		n := binary.BigEndian.Uint64(b[:]) + 1
+		binary.BigEndian.PutUint64(b[:], n)
+		_, err = c.WriteAt(b[:], 0)
+		fmt.Fprintln(log, n)
+	}
+	return errors.Join(err, c.Close(), os.Remove(s.inside()))
+}
+
+// counting is a process that counts in several goroutines until it is killed.
+// Its arguments are the directory, the number of goroutines and its own number.
+func (k Kind) counting(args []string) error {
+	s := Scene{args[0]}
+	goroutines, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(s.Dir, "log."+args[2]), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	failed := make(chan error)
+	for range goroutines {
+		go func() {
+			l := k.New(s.Lock())
+			for {
+				if err := l.Do(context.Background(), func(context.Context) error { return s.Count(log) }); err != nil {
+					failed <- err
+				}
+			}
+		}()
+	}
+	return <-failed
+}
+
+// Counting starts the ith process of those that count in s, in so many
+// goroutines, until they are killed.
+func (k Kind) Counting(t testing.TB, s Scene, goroutines, i int) *testproc.Proc {
+	t.Helper()
+	p := testproc.Start(t, "count "+k.Name, s.Dir, strconv.Itoa(goroutines), strconv.Itoa(i))
+	p.Expect("ready")
+	return p
+}
+
+// Value returns what the counter is at.
+func (s Scene) Value(t testing.TB) uint64 {
+	t.Helper()
+	b, err := os.ReadFile(s.counter())
+	if err != nil || len(b) != 8 {
+		t.Fatalf("the counter is %v, %v", b, err)
+	}
+	return binary.BigEndian.Uint64(b)
+}
+
+// Check compares the counter with the notes of the processes, of which one may
+// be missing for each kill: between counting and noting.
+func (s Scene) Check(t testing.TB, kills int) {
+	t.Helper()
+	total := s.Value(t)
+	seen := map[uint64]string{}
+	logs, err := filepath.Glob(s.logs())
+	must(t, err)
+	for _, name := range logs {
+		f, err := os.Open(name)
+		must(t, err)
+		for in := bufio.NewScanner(f); in.Scan(); {
+			n, err := strconv.ParseUint(in.Text(), 10, 64)
+			must(t, err)
+			if other, ok := seen[n]; ok {
+				t.Errorf("%s and %s both counted %d", other, name, n)
+			}
+			seen[n] = name
+			if n < 1 || n > total {
+				t.Errorf("%s counted %d, but the counter is at %d", name, n, total)
+			}
+		}
+		must(t, f.Close())
+	}
+	if missing := int(total) - len(seen); missing < 0 || missing > kills {
+		t.Errorf("of %d counts %d are not noted, after %d kills", total, missing, kills)
+	}
+	t.Logf("%d counts, %d kills", total, kills)
+}
