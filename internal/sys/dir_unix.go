@@ -2,7 +2,11 @@
 
 package sys
 
-import "golang.org/x/sys/unix"
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
 
 // HasDirectoryLocks reports whether a directory can be opened and locked.
 const HasDirectoryLocks = true
@@ -13,5 +17,5 @@ const directory = unix.O_DIRECTORY | unix.O_NONBLOCK
 // notSymlink is what readlink(2) fails with where there is something else.
 const notSymlink = unix.EINVAL
 
-func rmdir(path string) error           { return unix.Rmdir(path) }
-func symlink(target, path string) error { return unix.Symlink(target, path) }
+func rmdir(path string) error           { return syscall.Rmdir(path) }
+func symlink(target, path string) error { return syscall.Symlink(target, path) }
