@@ -14,9 +14,5 @@ func RemoveDirectory(path string, id sys.ID, empty func(locked error) error) (re
 	if err := empty(sys.ErrNoLocks); err != nil {
 		return false, err
 	}
-	err = sys.Rmdir(path)
-	if sys.IsGone(err) {
-		return false, ErrChanged
-	}
-	return err == nil, err
+	return removeEmpty(path)
 }

@@ -56,10 +56,9 @@ func removeOpen(f sys.File, info sys.Info, path string, approve approval) (remov
 		return false, err
 	}
 	if info.Mode.IsDir() {
-		err = sys.Rmdir(path)
-	} else {
-		err = sys.Remove(path)
+		return removeEmpty(path)
 	}
+	err = sys.Remove(path)
 	if sys.IsGone(err) {
 		return false, ErrChanged // to others, who do not lock it
 	}
