@@ -148,7 +148,7 @@ func (b *backend) look(path string) (found, error) {
 	if mode := f.evidence.Info.Mode; err == nil && mode.Type()&^b.types != 0 {
 		err = sys.Irregular(mode)
 	}
-	if b.types == 0 && f.claimant.pid != 0 { // that is all a PID lock says
+	if b.types == 0 && f.claim == "" && f.claimant.pid != 0 { // that is all a PID lock says
 		f.claimant.near = !sys.IsRemote(path)
 	}
 	return f, err

@@ -89,16 +89,19 @@ func (f *found) name(name, claim string) (ok bool) {
 	return ok
 }
 
-// unlink removes the file at path, which may be gone.
-func unlink(path string) error {
-	err := sys.Remove(path)
+// twice does what removes something, and again if that fails. It may be gone.
+func twice(do func() error) error {
+	err := do()
 	if err != nil && !sys.IsGone(err) {
-		err = sys.Remove(path) // once more
+		err = do()
 	}
 	if sys.IsGone(err) {
 		return nil
 	}
 	return err
 }
+
+// unlink removes the file at path, which may be gone.
+func unlink(path string) error { return twice(func() error { return sys.Remove(path) }) }
 
 func beside(path, name string) string { return address.Beside(path, name) }

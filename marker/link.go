@@ -102,11 +102,24 @@ func (f *found) findClaim() error {
 // removeFile removes the marker, and the unique file if that is the same file.
 func (f *found) removeFile() (removed bool, err error) {
 	removed, err = mark.Break(f.path, f.evidence)
-	if !removed || f.claim == "" {
+	if f.claim == "" || !removed && !f.removedAllTheSame(err) {
 		return removed, err
 	}
-	if info, errClaim := sys.Lstat(f.claim); errClaim == nil && info.ID == f.evidence.Info.ID {
-		err = errors.Join(err, unlink(f.claim))
+	return removed, errors.Join(err, twice(func() error {
+		info, err := sys.Lstat(f.claim)
+		if err != nil || info.ID != f.evidence.Info.ID {
+			return err
+		}
+		return sys.Remove(f.claim)
+	}))
+}
+
+// removedAllTheSame reports whether the marker is gone though its removal failed,
+// as when a server's reply is lost.
+func (f *found) removedAllTheSame(err error) bool {
+	if errors.Is(err, mark.ErrChanged) {
+		return false // by others, who may have a file of that name again
 	}
-	return removed, err
+	info, err := sys.Lstat(f.path)
+	return sys.IsGone(err) || err == nil && info.ID != f.evidence.Info.ID
 }

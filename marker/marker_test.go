@@ -2,7 +2,9 @@ package marker_test
 
 import (
 	"context"
+	"maps"
 	"runtime"
+	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -33,29 +35,44 @@ func kindOf(name string, c marker.Config, make constructor) locktest.Kind {
 }
 
 var (
-	linkKind    = kindOf("link", marker.Config{}, marker.NewLink)
-	mkdirKind   = kindOf("mkdir", marker.Config{}, marker.NewMkdir)
-	symlinkKind = kindOf("symlink", marker.Config{}, marker.NewSymlink)
-	pidKind     = kindOf("pid", marker.Config{}, marker.NewPID)
+	linkKind = kindOf("link", marker.Config{}, marker.NewLink)
+	pidKind  = kindOf("pid", marker.Config{}, marker.NewPID)
 )
 
-// kinds are those that exist here.
-func kinds() []locktest.Kind {
-	if runtime.GOOS == "windows" {
-		return []locktest.Kind{linkKind, mkdirKind, pidKind}
+// constructors are those of the kinds that exist here.
+var constructors = map[string]constructor{"link": marker.NewLink, "mkdir": marker.NewMkdir, "pid": marker.NewPID}
+
+func init() {
+	if runtime.GOOS != "windows" {
+		constructors["symlink"] = marker.NewSymlink
 	}
-	return []locktest.Kind{linkKind, mkdirKind, symlinkKind, pidKind}
 }
 
-var constructors = map[string]constructor{
-	"link": marker.NewLink, "mkdir": marker.NewMkdir, "symlink": marker.NewSymlink, "pid": marker.NewPID,
+// kinds are those that exist here, clearing the same with stale markers broken.
+func kinds() []locktest.Kind    { return kindsWith("", marker.Config{}) }
+func clearing() []locktest.Kind { return kindsWith(" clearing", marker.Config{BreakStale: true}) }
+
+func kindsWith(suffix string, c marker.Config) (kinds []locktest.Kind) {
+	for _, name := range slices.Sorted(maps.Keys(constructors)) {
+		kinds = append(kinds, kindOf(name+suffix, c, constructors[name]))
+	}
+	return kinds
 }
 
-// roles are those that the tests start processes in; files of one system add
-// theirs.
-var roles = locktest.Roles(linkKind, mkdirKind, symlinkKind, pidKind)
+func kindNamed(name string) locktest.Kind {
+	for _, k := range kinds() {
+		if k.Name == name {
+			return k
+		}
+	}
+	panic("no kind " + name)
+}
+
+// roles are those that the tests start processes in.
+var roles = map[string]testproc.Role{}
 
 func TestMain(m *testing.M) {
+	maps.Copy(roles, locktest.Roles(append(kinds(), clearing()...)...))
 	testproc.Main(roles)
 	goleak.VerifyTestMain(m)
 }

@@ -60,19 +60,18 @@ func (d *directory) fill(path string) error {
 	return err
 }
 
-// withdraw removes what has been made. It tries twice.
-func (d *directory) withdraw(path string) (err error) {
-	for range 2 {
+// withdraw removes what has been made.
+func (d *directory) withdraw(path string) error {
+	return twice(func() error {
 		if d.id == (sys.ID{}) {
-			err = sys.Rmdir(path)
-		} else {
-			_, err = mark.RemoveDirectory(path, d.id, func(error) error { return unlink(filepath.Join(path, d.name)) })
+			return sys.Rmdir(path)
 		}
-		if err == nil || errors.Is(err, mark.ErrChanged) || sys.IsGone(err) {
+		_, err := mark.RemoveDirectory(path, d.id, func(error) error { return unlink(filepath.Join(path, d.name)) })
+		if errors.Is(err, mark.ErrChanged) {
 			return nil
 		}
-	}
-	return err
+		return err
+	})
 }
 
 // At fails with [mark.ErrChanged] where path certainly does not lead to d.
@@ -97,13 +96,26 @@ func (d *directory) Remove(path string) (removed bool, err error) {
 		if d.emptied {
 			return nil
 		}
-		err := sys.Remove(filepath.Join(path, d.name))
-		if sys.IsGone(err) {
-			return mark.ErrChanged
-		}
+		err := takeOut(filepath.Join(path, d.name))
 		d.emptied = err == nil
 		return err
 	})
+}
+
+// takeOut removes the file in a directory. It fails with [mark.ErrChanged] where
+// there is none.
+func takeOut(file string) error {
+	err := sys.Remove(file)
+	switch {
+	case err == nil:
+		return nil
+	case sys.IsGone(err):
+		return mark.ErrChanged
+	}
+	if _, errStat := sys.Lstat(file); sys.IsGone(errStat) {
+		return nil // a server has done what it says it has not
+	}
+	return err
 }
 
 // Close has nothing to do.
@@ -137,10 +149,6 @@ func (f *found) removeDirectory() (removed bool, err error) {
 		if f.claim == "" {
 			return nil
 		}
-		err = sys.Remove(f.claim)
-		if sys.IsGone(err) {
-			return mark.ErrChanged
-		}
-		return err
+		return takeOut(f.claim)
 	})
 }

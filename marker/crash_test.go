@@ -1,0 +1,234 @@
+//go:build unix || windows
+
+package marker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/locktest"
+	"github.com/gofilelock/filelock/internal/testproc"
+)
+
+func init() { roles["crashing"] = crashing }
+
+// A crowd is a number of processes that count under one lock.
+type crowd struct {
+	t     *testing.T
+	kind  locktest.Kind
+	scene locktest.Scene
+	procs []*testproc.Proc
+	kills int
+}
+
+const goroutines = 3
+
+func gather(t *testing.T, k locktest.Kind, processes int) *crowd {
+	c := &crowd{t: t, kind: k, scene: locktest.NewScene(t), procs: make([]*testproc.Proc, processes)}
+	for i := range c.procs {
+		c.start(i)
+	}
+	return c
+}
+
+func (c *crowd) start(i int) { c.procs[i] = c.kind.Counting(c.t, c.scene, goroutines, i) }
+
+func (c *crowd) kill(i int) {
+	c.kills++
+	c.procs[i].Kill()
+	if code := c.procs[i].Cmd.ProcessState.ExitCode(); code == testproc.Failed {
+		c.t.Fatalf("process %d had failed", i)
+	}
+}
+
+// breakDead breaks the lock if it is held by the process pid, which has been
+// killed, or has said nothing yet and everybody has been killed (pid 0).
+func (c *crowd) breakDead(pid int) (broken, unknown bool) {
+	l := c.kind.New(c.scene.Lock())
+	s, err := l.Inspect(bg)
+	must(c.t, err)
+	if !s.Held {
+		return false, false
+	}
+	holder := s.Holders[0]
+	unknown = holder.PID == 0
+	if pid != 0 && holder.PID != pid {
+		return false, unknown
+	}
+	if !unknown && !s.Stale {
+		c.t.Fatalf("process %d was killed, but its marker is not stale: %+v", pid, s)
+	}
+	err = l.Break(bg, s)
+	if err != nil && !errors.Is(err, filelock.ErrLost) {
+		c.t.Fatal(err)
+	}
+	return err == nil, unknown
+}
+
+// goesOn waits for a count after the ith process has been killed, and breaks what
+// the process pid has left. A marker that names nobody may be that of somebody
+// alive, so where nothing goes on all others are killed, and start again. It
+// reports how many markers were broken.
+func (c *crowd) goesOn(i, pid int) (broken int) {
+	before := c.scene.Value(c.t)
+	suspect := time.Now().Add(time.Second)
+	for end := time.Now().Add(time.Minute); c.scene.Value(c.t) == before; time.Sleep(100 * time.Microsecond) {
+		if time.Now().After(end) {
+			c.t.Fatal("the lock stays taken")
+		}
+		ok, unknown := c.breakDead(pid)
+		if ok {
+			broken++
+		}
+		if unknown && time.Now().After(suspect) {
+			c.others(i, c.kill)
+			if ok, _ := c.breakDead(0); ok {
+				broken++
+			}
+			c.others(i, c.start)
+			suspect = time.Now().Add(time.Second)
+		}
+	}
+	return broken
+}
+
+func (c *crowd) others(i int, do func(int)) {
+	for j := range c.procs {
+		if j != i {
+			do(j)
+		}
+	}
+}
+
+// TestKilledHoldersAreBroken kills processes at random moments while they count,
+// and breaks the marker of whoever is dead: never do two have the lock, and no
+// count is lost.
+func TestKilledHoldersAreBroken(t *testing.T) {
+	const processes = 4
+	all := kinds()
+	n := locktest.Rounds(t, "FILELOCK_KILLS", 100) / len(all)
+	for _, k := range all {
+		t.Run(k.Name, func(t *testing.T) {
+			c := gather(t, k, processes)
+			broken := 0
+			for range n {
+				time.Sleep(time.Duration(rand.IntN(20000)) * time.Microsecond) // at a random moment
+				i := rand.IntN(processes)
+				pid := c.procs[i].PID()
+				c.kill(i)
+				broken += c.goesOn(i, pid)
+				c.start(i)
+			}
+			for i := range c.procs {
+				c.kill(i)
+			}
+			c.scene.Check(t, c.kills)
+			t.Logf("%d markers of the dead were broken", broken)
+		})
+	}
+}
+
+// TestKilledHoldersAreClearedAway is the same with processes that do it by
+// themselves. It does not need a test for a PID lock that says nothing yet.
+func TestKilledHoldersAreClearedAway(t *testing.T) {
+	const processes = 4
+	n := locktest.Rounds(t, "FILELOCK_KILLS", 100) / len(clearing())
+	for _, k := range clearing() {
+		t.Run(k.Name, func(t *testing.T) {
+			c := gather(t, k, processes)
+			broken := 0
+			for range n {
+				time.Sleep(time.Duration(rand.IntN(20000)) * time.Microsecond) // at a random moment
+				i := rand.IntN(processes)
+				c.kill(i)
+				broken += c.goesOn(i, -1) // nobody's: only what names nobody
+				c.start(i)
+			}
+			for i := range c.procs {
+				c.kill(i)
+			}
+			c.scene.Check(t, c.kills)
+			t.Logf("%d markers that name nobody were broken", broken)
+		})
+	}
+}
+
+// crashing is a process that takes and gives back a lock, and ends ahead of one
+// of its file operations as if it were killed. Its arguments are the kind, the
+// path and the number of the operation.
+func crashing(args []string) error {
+	n, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	count := 0
+	fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if count++; count == n {
+			fmt.Println(op)
+			self, err := os.FindProcess(os.Getpid())
+			if err == nil {
+				err = self.Kill()
+			}
+			time.Sleep(time.Hour) // until it takes effect
+			return err
+		}
+		return nil
+	}})
+	if err := kindNamed(args[0]).New(args[1]).Do(context.Background(), func(context.Context) error { return nil }); err != nil {
+		return err
+	}
+	fmt.Println("done")
+	return nil
+}
+
+// TestCrashAheadOfEveryOperationLeavesWhatIsDocumented walks through an
+// acquisition and a release, operation by operation. What is left is a marker
+// that one can see to be the dead one's, or that names nobody, and files that
+// are in nobody's way.
+func TestCrashAheadOfEveryOperationLeavesWhatIsDocumented(t *testing.T) {
+	for _, k := range kinds() {
+		for n := 1; ; n++ {
+			path := lockPath(t)
+			p := testproc.Start(t, "crashing", k.Name, path, strconv.Itoa(n))
+			op := trim(p.Rest())
+			p.Wait()
+			if op == "done" {
+				t.Logf("%s: %d crashes", k.Name, n-1)
+				break
+			}
+			l := k.New(path)
+			s, err := l.Inspect(bg)
+			must(t, err)
+			if s.Held {
+				_, err := l.TryAcquire(bg)
+				want(t, err, filelock.ErrLocked)
+				if known := s.Holders[0].PID == p.PID() && s.Stale; !known && k.Name != "mkdir" && k.Name != "pid" {
+					t.Errorf("%s, ahead of operation %d, %s: %+v", k.Name, n, op, s)
+				}
+				must(t, l.Break(bg, s))
+			}
+			h, err := l.TryAcquire(bg)
+			if err != nil {
+				t.Fatalf("%s: after a crash ahead of operation %d, %s: %v", k.Name, n, op, err)
+			}
+			must(t, h.Release())
+			left := files(t, filepath.Dir(path))
+			if len(left) > 0 && !(k.Name == "link" && !s.Held && len(left) == 1) {
+				t.Errorf("%s: a crash ahead of operation %d, %s, leaves %q", k.Name, n, op, left)
+			}
+		}
+	}
+}

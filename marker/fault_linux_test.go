@@ -1,0 +1,140 @@
+package marker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/locktest"
+)
+
+// faultCases are the ways in which locks are taken and given back.
+func faultCases() (cases []faultCase) {
+	for i, k := range kinds() {
+		c := clearing()[i]
+		cases = append(cases, faultCase{k, nil}, faultCase{c, func(t *testing.T, path string) { k.Elsewhere(t, path).Kill() }})
+	}
+	return cases
+}
+
+type faultCase struct {
+	kind  locktest.Kind
+	setup func(t *testing.T, path string)
+}
+
+// checkClean makes sure that nobody has the lock, and that nothing is left of it.
+func checkClean(t *testing.T, path string, lock locktest.Lock, fds int) {
+	t.Helper()
+	if lock.Held() {
+		t.Error("the lock is still held")
+	}
+	if h, err := lock.TryAcquire(bg); err != nil {
+		t.Errorf("the lock is not free: %v", err)
+	} else if err := h.Release(); err != nil {
+		t.Error(err)
+	}
+	if left := files(t, filepath.Dir(path)); len(left) > 0 {
+		t.Errorf("%q is left", left)
+	}
+	now := locktest.Descriptors(t)
+	for end := time.Now().Add(5 * time.Second); now > fds && time.Now().Before(end); now = locktest.Descriptors(t) {
+		time.Sleep(time.Millisecond)
+	}
+	if now > fds {
+		t.Errorf("there are %d descriptors, %d before", now, fds)
+	}
+}
+
+// forEveryOperation runs each case again and again, each time with another
+// operation failing, until there are no more of them.
+func forEveryOperation(t *testing.T, use func(t *testing.T, lock locktest.Lock, p *locktest.NthFails) error) {
+	total := 0
+	for _, c := range faultCases() {
+		for _, late := range []bool{false, true} {
+			for n := 1; ; n++ {
+				p := &locktest.NthFails{N: n, Late: late}
+				t.Run(fmt.Sprintf("%s/%d/%v", c.kind.Name, n, late), func(t *testing.T) {
+					path := lockPath(t)
+					if c.setup != nil {
+						c.setup(t, path)
+					}
+					lock := c.kind.New(path)
+					before := locktest.Descriptors(t)
+					err := use(t, lock, p)
+					if err != nil && !errors.Is(err, unix.EIO) && !errors.Is(err, filelock.ErrLocked) {
+						t.Errorf("%s failed, but the error is %v", p.Reached, err)
+					}
+					if p.Reached == "" && err != nil {
+						t.Error(err)
+					}
+					checkClean(t, path, lock, before)
+				})
+				if p.Reached == "" {
+					break
+				}
+				total++
+			}
+		}
+	}
+	t.Logf("%d failures of an operation", total)
+}
+
+// TestLaw11FailureOfAnyOperationRollsEverythingBack covers law 18 too: a
+// release that failed is reported, and can be repeated.
+func TestLaw11FailureOfAnyOperationRollsEverythingBack(t *testing.T) {
+	forEveryOperation(t, func(t *testing.T, lock locktest.Lock, p *locktest.NthFails) error {
+		remove := p.Install()
+		h, err := lock.TryAcquire(bg)
+		if err != nil {
+			remove()
+			return err
+		}
+		err = h.Release()
+		remove()
+		if err == nil {
+			return nil
+		}
+		stillHeld := lock.Held()
+		again := h.Release()
+		late := p.Late && errors.Is(again, filelock.ErrLost) // it had gone
+		if stillHeld && again != nil && !late || !stillHeld && !errors.Is(again, filelock.ErrNotHeld) {
+			t.Errorf("held: %v; released again: %v", stillHeld, again)
+		}
+		return err
+	})
+}
+
+func TestDoLeavesNothingWhenAnyOperationFails(t *testing.T) {
+	forEveryOperation(t, func(t *testing.T, lock locktest.Lock, p *locktest.NthFails) error {
+		defer p.Install()()
+		return lock.Do(bg, func(context.Context) error { return nil })
+	})
+}
+
+// TestFullDiskRefusesNoRelease has nothing made any more while a lock is held.
+func TestFullDiskRefusesNoRelease(t *testing.T) {
+	for _, k := range kinds() {
+		path := lockPath(t)
+		h, err := k.New(path).Acquire(bg)
+		must(t, err)
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			if op == fault.Create || op == fault.Write || op == fault.Mkdir {
+				return unix.ENOSPC
+			}
+			return nil
+		}})
+		err = h.Release()
+		remove()
+		must(t, err)
+		if left := files(t, filepath.Dir(path)); len(left) > 0 {
+			t.Errorf("%s: %q is left", k.Name, left)
+		}
+	}
+}
