@@ -19,7 +19,8 @@
 //
 // The path is made absolute, and shortened as by [filepath.Clean], before
 // ".lock" is added; so does lockfile. All kinds exclude each other where they
-// meet at one path, and so does any other thing that is there.
+// meet at one path, though a PID lock refuses anything but a file there, which it
+// takes for a mistake; all kinds refuse devices, sockets and named pipes.
 //
 // The file beside, the file in the directory and the end of the symbolic link
 // have one sort of name: host-tag.pid-number. Lockfile has the number of the

@@ -1,7 +1,7 @@
 """A process that uses a Python lock library as it is told, line by line.
 
 Arguments: the kind of lock, the path, "shared" perhaps. Commands: acquire, try,
-release, "count FILE N", which adds 1 to the number in FILE N times, each time
+release, break, "count FILE N", which adds 1 to the number in FILE N times, each time
 under the lock, and "log FILE LOG", which does so for as long as its parent lives
 and notes in LOG the numbers that it comes to.
 """
@@ -60,6 +60,40 @@ class Zc:
         self.lock.close()
 
 
+class Lockfile:
+    """The locks of lockfile, by the names of their classes."""
+
+    def __init__(self, cls, path):
+        import importlib
+
+        import lockfile
+
+        self.lockfile = lockfile
+        self.lock = getattr(importlib.import_module("lockfile." + cls.lower()), cls)(path)
+
+    def acquire(self):
+        while True:  # a PIDLockFile makes one attempt
+            try:
+                return self.lock.acquire()
+            except self.lockfile.AlreadyLocked:
+                time.sleep(0.001)
+
+    def attempt(self):
+        try:
+            self.lock.acquire(timeout=0)
+        except self.lockfile.AlreadyLocked:
+            raise Busy
+
+    def release(self):
+        try:
+            self.lock.release()
+        except (self.lockfile.NotMyLock, self.lockfile.NotLocked):
+            raise Busy
+
+    def break_lock(self):
+        self.lock.break_lock()
+
+
 class Lockf:
     """The record locks of a process, as dpkg and many others use them."""
 
@@ -85,6 +119,8 @@ def make(kind, path, shared):
         return Zc(path, content_template="{pid};{hostname}")
     if kind == "zc default":
         return Zc(path)
+    if kind.endswith("LockFile"):
+        return Lockfile(kind, path)
     if kind == "lockf":
         return Lockf(path, shared)
     return PyFileLock(kind, path)
@@ -115,6 +151,8 @@ def main():
                 lock.attempt()
             elif command[0] == "release":
                 lock.release()
+            elif command[0] == "break":
+                lock.break_lock()
             elif command[0] == "count":
                 for _ in range(int(command[2])):
                     lock.acquire()

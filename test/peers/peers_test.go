@@ -20,7 +20,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/marker"
 )
 
 // roles are what processes of this test binary can be.
@@ -37,11 +39,12 @@ func TestMain(m *testing.M) {
 
 // A peer is another program that locks files.
 type peer struct {
-	name   string
-	kind   string // of our lock that it meets
-	shares bool   // knows shared locks
-	tries  bool   // can make a single attempt
-	start  func(t *testing.T, path string, shared bool) *testproc.Proc
+	name     string
+	kind     string // of our lock that it meets
+	shares   bool   // knows shared locks
+	tries    bool   // can make a single attempt
+	nameless bool   // what stands for its lock does not always say whose it is
+	start    func(t *testing.T, path string, shared bool) *testproc.Proc
 }
 
 var all = []peer{
@@ -51,8 +54,16 @@ var all = []peer{
 	{name: "py-filelock", kind: "flock", tries: true, start: startPython("FileLock")},
 	{name: "zc.lockfile", kind: "flock", tries: true, start: startPython("zc")},
 	{name: "lockf", kind: "record", shares: true, tries: true, start: startPython("lockf")},
-	{name: "py-filelock soft", kind: "soft", tries: true, start: startPython("SoftFileLock")},
+	{name: "py-filelock soft", kind: "soft", tries: true, nameless: true, start: startPython("SoftFileLock")},
+	{name: "LinkLockFile", kind: "link", tries: true, nameless: true, start: startPython("LinkLockFile")},
+	{name: "MkdirLockFile", kind: "mkdir", tries: true, nameless: true, start: startPython("MkdirLockFile")},
+	{name: "SymlinkLockFile", kind: "symlink", tries: true, nameless: true, start: startPython("SymlinkLockFile")},
+	{name: "PIDLockFile", kind: "pid", tries: true, start: startPython("PIDLockFile")},
 }
+
+// outlives reports whether locks of a kind outlive their holders. Older soft
+// markers are empty, which proves nothing.
+func outlives(kind string) bool { return kind != "flock" && kind != "record" }
 
 // newOurs returns our lock of a kind.
 func newOurs(kind, path string, opts ...filelock.FileOption) filelock.Locker {
@@ -61,6 +72,9 @@ func newOurs(kind, path string, opts ...filelock.FileOption) filelock.Locker {
 		return filelock.New(path, append(opts, filelock.WithRecordLocks())...)
 	case "soft":
 		return filelock.NewSoft(path, opts...)
+	}
+	if newMarker, ok := markers[kind]; ok {
+		return newMarker(path, marker.Config{}, locktest.Options(opts)...)
 	}
 	return filelock.New(path, opts...)
 }
@@ -188,7 +202,10 @@ var peerPy []byte
 const python = "/usr/bin/python3"
 
 // modules are what the Python peers need.
-var modules = map[string]string{"FileLock": "filelock", "SoftFileLock": "filelock", "zc": "zc.lockfile", "zc default": "zc.lockfile", "lockf": "fcntl"}
+var modules = map[string]string{
+	"FileLock": "filelock", "SoftFileLock": "filelock", "zc": "zc.lockfile", "zc default": "zc.lockfile", "lockf": "fcntl",
+	"LinkLockFile": "lockfile", "MkdirLockFile": "lockfile", "SymlinkLockFile": "lockfile", "PIDLockFile": "lockfile",
+}
 
 func startPython(kind string) func(t *testing.T, path string, shared bool) *testproc.Proc {
 	return func(t *testing.T, path string, shared bool) *testproc.Proc {
@@ -256,7 +273,7 @@ func do(t testing.TB, p *testproc.Proc, command, want string) {
 func modes(t *testing.T, p peer, test func(t *testing.T, path string, theirs, ours bool)) {
 	for _, theirs := range []bool{false, true} {
 		for _, ours := range []bool{false, true} {
-			if (theirs && !p.shares) || (ours && p.kind == "soft") {
+			if (theirs && !p.shares) || (ours && outlives(p.kind)) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/they share %v, we share %v", p.name, theirs, ours), func(t *testing.T) {
@@ -289,7 +306,7 @@ func TestPeersExcludeUs(t *testing.T) {
 			if !errors.Is(err, filelock.ErrLocked) {
 				t.Fatalf("TryAcquire: %v", err)
 			}
-			if p.kind != "soft" { // older markers are empty
+			if !p.nameless {
 				lockErr := new(filelock.LockError)
 				errors.As(err, &lockErr)
 				if holder, ok := lockErr.Holder(); !ok || holder.PID != proc.PID() || holder.Started.IsZero() || holder.Command == "" {
@@ -368,7 +385,7 @@ func waitUntilBlocked(t *testing.T, pid int) {
 // TestPeersCountWithUs has all programs of a kind count to the same end.
 func TestPeersCountWithUs(t *testing.T) {
 	const each = 40
-	for _, kind := range []string{"flock", "record", "soft"} {
+	for _, kind := range []string{"flock", "record", "soft", "link", "mkdir", "symlink", "pid"} {
 		t.Run(kind, func(t *testing.T) {
 			dir := t.TempDir()
 			path, counter := filepath.Join(dir, "x.lock"), filepath.Join(dir, "counter")
@@ -396,10 +413,10 @@ func TestPeersCountWithUs(t *testing.T) {
 }
 
 // TestKilledPeerLetsUsIn has each peer killed while it holds the lock and we
-// wait. An empty marker proves nothing, so of the soft kind there is none.
+// wait.
 func TestKilledPeerLetsUsIn(t *testing.T) {
 	for _, p := range all {
-		if p.kind == "soft" {
+		if outlives(p.kind) {
 			continue
 		}
 		t.Run(p.name, func(t *testing.T) {
@@ -422,8 +439,8 @@ func TestKilledPeerLetsUsIn(t *testing.T) {
 
 func TestKilledHolderOfOursLetsPeersIn(t *testing.T) {
 	for _, p := range all {
-		if p.kind == "soft" {
-			continue // py-filelock 3.9 breaks no markers
+		if outlives(p.kind) {
+			continue
 		}
 		t.Run(p.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.lock")
