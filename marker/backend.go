@@ -25,13 +25,10 @@ type backend struct {
 	key    *address.Key
 	misuse error
 	types  fs.FileMode // of what can be a marker here, beside files
-	place  func(path string) (placed, error)
+	place  func(path string) (mark.Marker, error)
 }
 
-// placed is a marker of this process.
-type placed = mark.Marker
-
-func newBackend(path, suffix string, c Config, place func(path string) (placed, error)) *backend {
+func newBackend(path, suffix string, c Config, place func(path string) (mark.Marker, error)) *backend {
 	b := &backend{path: path, config: c, place: place}
 	if suffix != "" {
 		b.types = fs.ModeDir | fs.ModeSymlink
@@ -140,9 +137,7 @@ func (b *backend) clear(path string) error {
 	}
 }
 
-// look looks at what stands at path, and changes nothing. It fails with
-// [fs.ErrNotExist] if there is nothing, and with [sys.Irregular] if that is no
-// marker of any kind.
+// look is the function of that name, for this kind of lock.
 func (b *backend) look(path string) (found, error) {
 	f, err := look(path)
 	if mode := f.evidence.Info.Mode; err == nil && mode.Type()&^b.types != 0 {

@@ -17,9 +17,8 @@ import (
 
 // faultCases are the ways in which locks are taken and given back.
 func faultCases() (cases []faultCase) {
-	for i, k := range kinds() {
-		c := clearing()[i]
-		cases = append(cases, faultCase{k, nil}, faultCase{c, func(t *testing.T, path string) { k.Elsewhere(t, path).Kill() }})
+	for _, k := range kinds() {
+		cases = append(cases, faultCase{k, nil}, faultCase{clearing(k), func(t *testing.T, path string) { k.Elsewhere(t, path).Kill() }})
 	}
 	return cases
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gofilelock/filelock"
-	"github.com/gofilelock/filelock/internal/address"
 	"github.com/gofilelock/filelock/internal/mark"
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/sys"
@@ -22,6 +21,9 @@ type found struct {
 	foreign  error // why it is not to be removed
 }
 
+// look looks at what stands at path, and changes nothing. It fails with
+// [fs.ErrNotExist] if there is nothing, and with [sys.Irregular] if that is no
+// marker of any kind.
 func look(path string) (found, error) {
 	f := found{path: path}
 	info, err := sys.Lstat(path)
@@ -43,13 +45,10 @@ func look(path string) (found, error) {
 	return f, err
 }
 
-// unread keeps to itself that something may not be read: it reads as held.
-func (f *found) unread(err error) error {
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, sys.ErrBusy) {
-		f.foreign = errors.New("what stands there may not be read")
-		return nil
-	}
-	return err
+// unreadable reports whether err says that something may not be read: it reads
+// as held, by nobody who is known.
+func unreadable(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, sys.ErrBusy)
 }
 
 // stale reports whether the holder is certainly dead.
@@ -103,5 +102,3 @@ func twice(do func() error) error {
 
 // unlink removes the file at path, which may be gone.
 func unlink(path string) error { return twice(func() error { return sys.Remove(path) }) }
-
-func beside(path, name string) string { return address.Beside(path, name) }

@@ -60,7 +60,7 @@ func hostname(t testing.TB) string {
 // TestFormatIsLockfiles compares what stands on disk with what lockfile 0.12.2
 // would put there.
 func TestFormatIsLockfiles(t *testing.T) {
-	unique := regexp.MustCompile(`^` + regexp.QuoteMeta(hostname(t)) + fmt.Sprintf(`-[0-9a-f]{1,8}\.%d-[0-9]+$`, os.Getpid()))
+	unique := regexp.MustCompile(`^` + regexp.QuoteMeta(hostname(t)) + fmt.Sprintf(`-[0-9a-f]{1,16}\.%d-[0-9]+$`, os.Getpid()))
 	for _, k := range kinds() {
 		path := lockPath(t)
 		h, err := k.New(path).Acquire(bg)
@@ -230,12 +230,12 @@ func TestLaw06NothingIsReclaimedOnDoubt(t *testing.T) {
 
 // TestLaw06DeadHolderIsReclaimedIfAskedFor has the waiting done by itself, too.
 func TestLaw06DeadHolderIsReclaimedIfAskedFor(t *testing.T) {
-	for i, k := range kinds() {
-		path := lockPath(t)
+	for _, k := range provable() {
+		path, clearing := lockPath(t), clearing(k)
 		p := k.Elsewhere(t, path)
 		waiting := make(chan struct{})
 		careful := k.New(path)
-		l := clearing()[i].New(path, filelock.WithLogger(locktest.WhenWaiting(waiting)))
+		l := clearing.New(path, filelock.WithLogger(locktest.WhenWaiting(waiting)))
 		got := make(chan error, 1)
 		go func() {
 			h, err := l.Acquire(bg)
@@ -255,7 +255,7 @@ func TestLaw06DeadHolderIsReclaimedIfAskedFor(t *testing.T) {
 		if err != nil || !s.Stale {
 			t.Errorf("%s: %+v, %v", k.Name, s, err)
 		}
-		h, err := clearing()[i].New(path).TryAcquire(bg)
+		h, err := clearing.New(path).TryAcquire(bg)
 		must(t, err)
 		want(t, careful.Break(bg, s), filelock.ErrLost) // has been broken already
 		must(t, h.Release())

@@ -21,12 +21,12 @@ func (l link) Close() error { return errors.Join(unlink(l.claim), l.Own.Close())
 
 // placeLink makes a file of a unique name, and gives it the marker's by link(2):
 // that is one step, with all that the file says.
-func placeLink(path string) (placed, error) {
+func placeLink(path string) (mark.Marker, error) {
 	name, err := newName()
 	if err != nil {
 		return nil, err
 	}
-	claim := beside(path, name)
+	claim := address.Beside(path, name)
 	own, err := mark.Create(claim, nil, []byte(name))
 	if errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("%s is in the way", claim) // not ErrExist: that would be the marker
@@ -49,7 +49,14 @@ func placeLink(path string) (placed, error) {
 	return nil, errors.Join(errLink, errClaim, own.Withdraw(path))
 }
 
-func isNoLinks(err error) bool { return errors.Is(err, sys.ErrNoNames) }
+// placeAny places a link or, on a file system that has none, a directory.
+func placeAny(path string) (mark.Marker, error) {
+	m, err := placeLink(path)
+	if errors.Is(err, sys.ErrNoNames) {
+		return placeDirectory(path)
+	}
+	return m, err
+}
 
 // mostSaid is how many bytes a marker may say: a unique name, or the number of a
 // process and what other programs add to it.
@@ -58,14 +65,16 @@ const mostSaid = 1024
 // lookAtFile reads a link's file, or that of a PID lock.
 func (f *found) lookAtFile() error {
 	e, err := mark.Inspect(f.path, mostSaid)
-	if err := f.unread(err); err != nil || f.foreign != nil {
-		f.foreign = nil // its inode and times are known, and Break tries to read it again
+	if unreadable(err) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	f.evidence = e
 	said := string(e.Content)
 	switch {
-	case f.name(said, beside(f.path, said)):
+	case f.name(said, address.Beside(f.path, said)):
 	case said == "":
 		return f.findClaim()
 	default:
@@ -81,8 +90,7 @@ const mostNames = 10_000
 func (f *found) findClaim() error {
 	dir, _ := address.Split(f.path)
 	names, err := sys.Names(dir, mostNames)
-	if err := f.unread(err); err != nil || f.foreign != nil {
-		f.foreign = nil
+	if err != nil && !unreadable(err) {
 		return err
 	}
 	for _, name := range names {
@@ -90,7 +98,7 @@ func (f *found) findClaim() error {
 		if !ok {
 			continue
 		}
-		claim := beside(f.path, name)
+		claim := address.Beside(f.path, name)
 		if info, err := sys.Lstat(claim); err == nil && info.ID == f.evidence.Info.ID {
 			f.claim, f.claimant, f.evidence.Name = claim, c, claim
 			return nil

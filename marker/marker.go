@@ -86,13 +86,17 @@
 // A LinkLockFile whose lock was broken removes the marker of its successor when it
 // is released, unless Break was this package's, which takes its unique file away.
 // To its LinkLockFile and MkdirLockFile, is_locked says that a symbolic link holds
-// nothing, though it keeps them out. PIDLockFile makes one attempt where others
+// nothing, though it keeps them out. The file that a [filelock.FileLock] leaves at
+// path.lock is a lock to all of them, held for ever. PIDLockFile makes one attempt where others
 // wait. Its break_lock on a MkdirLockFile removes all files in the directory,
 // whoever's they are. Two of its processes in containers of one host name can
 // have one unique name, and both hold the lock.
 package marker
 
-import "github.com/gofilelock/filelock"
+import (
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/mark"
+)
 
 // A Config holds the settings of these locks. The zero Config is what lockfile
 // does.
@@ -103,7 +107,8 @@ type Config struct {
 	BreakStale bool
 }
 
-// A Lock is a lock that is held as long as a marker stands.
+// A Lock is a lock that is held as long as a marker stands. Its methods are those
+// of [filelock.Lock].
 type Lock struct {
 	*filelock.Lock
 	file string
@@ -117,13 +122,7 @@ func (l *Lock) LockFile() string { return l.file }
 // does nothing yet: a path that makes no sense is reported by the first
 // acquisition.
 func New(path string, c Config, opts ...filelock.Option) *Lock {
-	return newLock(path, suffix, c, opts, func(path string) (placed, error) {
-		m, err := placeLink(path)
-		if isNoLinks(err) {
-			return placeDirectory(path)
-		}
-		return m, err
-	})
+	return newLock(path, suffix, c, opts, placeAny)
 }
 
 // NewLink returns the lock on path that is held by a hard link. It fails with
@@ -152,7 +151,7 @@ func NewPID(path string, c Config, opts ...filelock.Option) *Lock {
 // suffix makes the path of a marker from that of a lock.
 const suffix = ".lock"
 
-func newLock(path, suffix string, c Config, opts []filelock.Option, place func(path string) (placed, error)) *Lock {
+func newLock(path, suffix string, c Config, opts []filelock.Option, place func(path string) (mark.Marker, error)) *Lock {
 	b := newBackend(path, suffix, c, place)
 	return &Lock{filelock.NewLock(b, opts...), b.file}
 }

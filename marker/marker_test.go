@@ -5,6 +5,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -48,15 +49,26 @@ func init() {
 	}
 }
 
-// kinds are those that exist here, clearing the same with stale markers broken.
-func kinds() []locktest.Kind    { return kindsWith("", marker.Config{}) }
-func clearing() []locktest.Kind { return kindsWith(" clearing", marker.Config{BreakStale: true}) }
-
-func kindsWith(suffix string, c marker.Config) (kinds []locktest.Kind) {
+// kinds are those that exist here.
+func kinds() (kinds []locktest.Kind) {
 	for _, name := range slices.Sorted(maps.Keys(constructors)) {
-		kinds = append(kinds, kindOf(name+suffix, c, constructors[name]))
+		kinds = append(kinds, kindOf(name, marker.Config{}, constructors[name]))
 	}
 	return kinds
+}
+
+// clearing is k with stale markers broken.
+func clearing(k locktest.Kind) locktest.Kind {
+	return kindOf(k.Name+" clearing", marker.Config{BreakStale: true}, constructors[k.Name])
+}
+
+// isProvable reports whether the death of a holder can be proven here.
+func isProvable(k locktest.Kind) bool {
+	return runtime.GOOS == "linux" || !strings.HasPrefix(k.Name, "pid")
+}
+
+func provable() []locktest.Kind {
+	return slices.DeleteFunc(kinds(), func(k locktest.Kind) bool { return !isProvable(k) })
 }
 
 func kindNamed(name string) locktest.Kind {
@@ -72,7 +84,9 @@ func kindNamed(name string) locktest.Kind {
 var roles = map[string]testproc.Role{}
 
 func TestMain(m *testing.M) {
-	maps.Copy(roles, locktest.Roles(append(kinds(), clearing()...)...))
+	for _, k := range kinds() {
+		maps.Copy(roles, locktest.Roles(k, clearing(k)))
+	}
 	testproc.Main(roles)
 	goleak.VerifyTestMain(m)
 }

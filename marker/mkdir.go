@@ -19,7 +19,7 @@ type directory struct {
 }
 
 // placeDirectory makes the directory, and the file in it.
-func placeDirectory(path string) (placed, error) {
+func placeDirectory(path string) (mark.Marker, error) {
 	name, err := newName()
 	if err != nil {
 		return nil, err
@@ -124,11 +124,15 @@ func (d *directory) Close() error { return nil }
 // lookIntoDirectory finds the file in the directory.
 func (f *found) lookIntoDirectory() error {
 	names, err := sys.Names(f.path, 2)
-	if err := f.unread(err); err != nil || f.foreign != nil {
+	if unreadable(err) {
+		f.foreign = invalid("the directory may not be read")
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if len(names) > 0 && (len(names) > 1 || !f.name(names[0], filepath.Join(f.path, names[0]))) {
-		f.foreign = errors.New("the directory holds more than a lock's file")
+		f.foreign = invalid("the directory holds more than a lock's file; if nobody uses it, remove it by hand")
 	}
 	return nil
 }
@@ -136,7 +140,7 @@ func (f *found) lookIntoDirectory() error {
 // removeDirectory removes the file in the directory, and the directory.
 func (f *found) removeDirectory() (removed bool, err error) {
 	return mark.RemoveDirectory(f.path, f.evidence.Info.ID, func(locked error) error {
-		if locked != nil && sys.HasDirectoryLocks {
+		if locked != nil {
 			return locked
 		}
 		now, err := sys.Lstat(f.path)

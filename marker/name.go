@@ -24,7 +24,7 @@ type claimant struct {
 // newName returns a name that nobody else has: host-tag.pid-number.
 func newName() (string, error) {
 	host, err := os.Hostname()
-	if err == nil && (!record.ValidHost(host) || host != filepath.Base(host)) {
+	if err == nil && (!record.ValidHost(host) || !isElement(host)) {
 		err = fmt.Errorf("its name is %q", host)
 	}
 	if err != nil {
@@ -32,21 +32,20 @@ func newName() (string, error) {
 	}
 	var b [8]byte
 	rand.Read(b[:]) // never fails
-	number := binary.BigEndian.Uint64(b[:])>>1 | 1
-	return fmt.Sprintf("%s-%x.%d-%d", host, tag(), os.Getpid(), number), nil
+	self := procid.Self()
+	return formatName(host, self.Space, self.PID, binary.BigEndian.Uint64(b[:])>>1), nil
 }
 
-// tag stands for the set of processes that this one's id is unique in, where
-// lockfile has the thread.
-func tag() uint32 {
-	space := procid.Self().Space
-	return uint32(space>>32) ^ uint32(space)
+// formatName has for a tag the set of processes that pid is unique in, where
+// lockfile has 32 bits of the thread's number.
+func formatName(host string, space uint64, pid int, number uint64) string {
+	return fmt.Sprintf("%s-%x.%d-%d", host, space, pid, number)
 }
 
 // parseName reads a unique name, lockfile's as well. It reports whether it is one.
 func parseName(name string) (c claimant, ok bool) {
 	left, right, ok := cutLast(name, ".")
-	if !ok || left == "" || len(name) > 255 || name != filepath.Base(name) || strings.ContainsFunc(name, procid.Control) {
+	if !ok || left == "" || len(name) > 255 || !isElement(name) || strings.ContainsFunc(name, procid.Control) {
 		return claimant{}, false
 	}
 	pid, number, signed := strings.Cut(right, "-")
@@ -57,18 +56,13 @@ func parseName(name string) (c claimant, ok bool) {
 	default:
 		return claimant{}, false
 	}
-	c.pid = parsePID(pid)
-	c.host = left
-	thread := ""
-	if host, _ := os.Hostname(); left == host {
-		return c, true
-	} else if after, ok := strings.CutPrefix(left, host+"-"); ok && hex(after) {
-		c.host, thread = host, after
-	} else if before, after, ok := cutLast(left, "-"); ok && hex(after) {
-		c.host = before
+	own, _ := os.Hostname()
+	c.pid, c.host = parsePID(pid), left
+	if host, tag, ok := cutLast(left, "-"); ok && host != "" && hex(tag) && left != own {
+		space, err := strconv.ParseUint(tag, 16, 64)
+		c.host = host
+		c.near = err == nil && space == procid.Self().Space && host == own && signed && c.pid != 0
 	}
-	n, err := strconv.ParseUint(thread, 16, 32)
-	c.near = err == nil && uint32(n) == tag() && signed && c.pid != 0
 	return c, true
 }
 
@@ -80,6 +74,9 @@ func parsePID(text string) int {
 	}
 	return int(pid)
 }
+
+// isElement reports whether s can stand in a path as one element of it.
+func isElement(s string) bool { return s == filepath.Base(s) && !os.IsPathSeparator(s[0]) }
 
 func cutLast(s, sep string) (before, after string, ok bool) {
 	i := strings.LastIndex(s, sep)

@@ -11,7 +11,7 @@ import (
 )
 
 // placePID makes the file, which says nothing for an instant: that reads as held.
-func placePID(path string) (placed, error) {
+func placePID(path string) (mark.Marker, error) {
 	own, err := mark.CreateCommon(path, 0o644, fmt.Appendln(nil, os.Getpid()))
 	if errors.Is(err, mark.ErrChanged) {
 		err = fs.ErrExist // it has just been taken away

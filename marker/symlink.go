@@ -17,7 +17,7 @@ import (
 type symlink struct{ name string }
 
 // placeSymlink makes the link, in one step.
-func placeSymlink(path string) (placed, error) {
+func placeSymlink(path string) (mark.Marker, error) {
 	name, err := newName()
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (f *found) lookAtSymlink() error {
 		return err
 	}
 	if !f.name(target, target) {
-		f.foreign = errors.New("the symbolic link is not a lock's")
+		f.foreign = invalid("the symbolic link is not a lock's; if nobody uses it, remove it by hand")
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ func RemoveDirectory(path string, id sys.ID, empty func(locked error) error) (re
 	if err := leads(path, sys.Info{ID: id}); err != nil {
 		return false, err
 	}
-	if err := empty(sys.ErrNoLocks); err != nil {
+	if err := empty(nil); err != nil {
 		return false, err
 	}
 	return removeEmpty(path)

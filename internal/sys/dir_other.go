@@ -7,9 +7,6 @@ import (
 	"os"
 )
 
-// HasDirectoryLocks reports whether a directory can be opened and locked.
-const HasDirectoryLocks = false
-
 const directory = 0
 
 var notSymlink = errors.ErrUnsupported

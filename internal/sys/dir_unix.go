@@ -8,9 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HasDirectoryLocks reports whether a directory can be opened and locked.
-const HasDirectoryLocks = true
-
 // directory holds the flags that a directory is opened with.
 const directory = unix.O_DIRECTORY | unix.O_NONBLOCK
 

@@ -2,9 +2,6 @@ package sys
 
 import "golang.org/x/sys/windows"
 
-// HasDirectoryLocks reports whether a directory can be opened and locked.
-const HasDirectoryLocks = false
-
 const directory = 0
 
 const notSymlink = windows.ERROR_NOT_A_REPARSE_POINT

@@ -108,13 +108,12 @@ func TestKilledMarkersAreBrokenFromEitherSide(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%s killed/%s break", p.name, who, breaker), func(t *testing.T) {
 					path := filepath.Join(t.TempDir(), "x")
 					theirs, waiter := p.start(t, path, false), p.start(t, path, false)
-					waiting := make(chan struct{})
 					for range rounds {
 						holder := hold(path)
 						do(t, holder, "acquire", "done")
 						waiter.Say("acquire")
 						got := make(chan error, 1)
-						waiting = make(chan struct{})
+						waiting := make(chan struct{})
 						l := newMarker(p.kind, path, filelock.WithLogger(locktest.WhenWaiting(waiting)))
 						go func() { got <- l.Do(ctx, func(context.Context) error { return nil }) }()
 						<-waiting
