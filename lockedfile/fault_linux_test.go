@@ -14,6 +14,7 @@ import (
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/lockedfile"
 )
 
@@ -40,19 +41,11 @@ var uses = map[string]func(path string, opts ...filelock.FileOption) error{
 	},
 }
 
-// descriptors counts the open files of this process, but for the inotify
-// instance, which lingers.
-func descriptors(t *testing.T) (n int) {
+// descriptors counts the open files of this process.
+func descriptors(t *testing.T) int {
 	t.Helper()
 	must(t, filelock.ReleaseAll()) // some files may have been kept open
-	fds, err := os.ReadDir("/proc/self/fd")
-	must(t, err)
-	for _, fd := range fds {
-		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && to != "anon_inode:inotify" {
-			n++
-		}
-	}
-	return n
+	return locktest.Descriptors(t)
 }
 
 // wantFree makes sure that nobody has a lock on the file itself.

@@ -78,9 +78,23 @@ func (b *backend) Acquire(ctx context.Context, r filelock.Request) (filelock.Gra
 	if err != nil {
 		return nil, err
 	}
-	return wait.Until(ctx, path, r.PollInterval, r.NoWait, filelock.ErrLocked, func() (filelock.Grant, error) {
+	holder := func() int { return b.processAt(path) }
+	return wait.Until(ctx, path, r.PollInterval, r.NoWait, filelock.ErrLocked, holder, func() (filelock.Grant, error) {
 		return b.attempt(path)
 	})
+}
+
+// processAt returns the number of the process whose end frees the lock, 0 if
+// there is none.
+func (b *backend) processAt(path string) int {
+	if !b.config.BreakStale {
+		return 0
+	}
+	f, err := b.look(path)
+	if err != nil || !f.claimant.near {
+		return 0
+	}
+	return f.claimant.pid
 }
 
 // attempts bounds how often in a row something is tried again because others

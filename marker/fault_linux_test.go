@@ -53,12 +53,12 @@ func checkClean(t *testing.T, path string, lock locktest.Lock, fds int) {
 
 // forEveryOperation runs each case again and again, each time with another
 // operation failing, until there are no more of them.
-func forEveryOperation(t *testing.T, use func(t *testing.T, lock locktest.Lock, p *locktest.NthFails) error) {
+func forEveryOperation(t *testing.T, use func(t *testing.T, lock locktest.Lock, p *fault.Nth) error) {
 	total := 0
 	for _, c := range faultCases() {
 		for _, late := range []bool{false, true} {
 			for n := 1; ; n++ {
-				p := &locktest.NthFails{N: n, Late: late}
+				p := &fault.Nth{N: n, After: late, Err: unix.EIO}
 				t.Run(fmt.Sprintf("%s/%d/%v", c.kind.Name, n, late), func(t *testing.T) {
 					path := lockPath(t)
 					if c.setup != nil {
@@ -68,14 +68,14 @@ func forEveryOperation(t *testing.T, use func(t *testing.T, lock locktest.Lock, 
 					before := locktest.Descriptors(t)
 					err := use(t, lock, p)
 					if err != nil && !errors.Is(err, unix.EIO) && !errors.Is(err, filelock.ErrLocked) {
-						t.Errorf("%s failed, but the error is %v", p.Reached, err)
+						t.Errorf("%s failed, but the error is %v", p.Reached(), err)
 					}
-					if p.Reached == "" && err != nil {
+					if p.Reached() == "" && err != nil {
 						t.Error(err)
 					}
 					checkClean(t, path, lock, before)
 				})
-				if p.Reached == "" {
+				if p.Reached() == "" {
 					break
 				}
 				total++
@@ -88,7 +88,7 @@ func forEveryOperation(t *testing.T, use func(t *testing.T, lock locktest.Lock, 
 // TestLaw11FailureOfAnyOperationRollsEverythingBack covers law 18 too: a
 // release that failed is reported, and can be repeated.
 func TestLaw11FailureOfAnyOperationRollsEverythingBack(t *testing.T) {
-	forEveryOperation(t, func(t *testing.T, lock locktest.Lock, p *locktest.NthFails) error {
+	forEveryOperation(t, func(t *testing.T, lock locktest.Lock, p *fault.Nth) error {
 		remove := p.Install()
 		h, err := lock.TryAcquire(bg)
 		if err != nil {
@@ -102,7 +102,7 @@ func TestLaw11FailureOfAnyOperationRollsEverythingBack(t *testing.T) {
 		}
 		stillHeld := lock.Held()
 		again := h.Release()
-		late := p.Late && errors.Is(again, filelock.ErrLost) // it had gone
+		late := p.After && errors.Is(again, filelock.ErrLost) // it had gone
 		if stillHeld && again != nil && !late || !stillHeld && !errors.Is(again, filelock.ErrNotHeld) {
 			t.Errorf("held: %v; released again: %v", stillHeld, again)
 		}
@@ -111,7 +111,7 @@ func TestLaw11FailureOfAnyOperationRollsEverythingBack(t *testing.T) {
 }
 
 func TestDoLeavesNothingWhenAnyOperationFails(t *testing.T) {
-	forEveryOperation(t, func(t *testing.T, lock locktest.Lock, p *locktest.NthFails) error {
+	forEveryOperation(t, func(t *testing.T, lock locktest.Lock, p *fault.Nth) error {
 		defer p.Install()()
 		return lock.Do(bg, func(context.Context) error { return nil })
 	})

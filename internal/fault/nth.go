@@ -33,7 +33,7 @@ func (p *Nth) Install() (remove func()) {
 // failed leaves no descriptor.
 var canFailAfter = map[Op]bool{
 	Lock: true, Unlock: true, Write: true, Truncate: true, Sync: true,
-	Chmod: true, Chown: true, Link: true, Unlink: true, Rename: true,
+	Chmod: true, Chown: true, Link: true, Unlink: true, Rename: true, Symlink: true, Rmdir: true,
 }
 
 func (p *Nth) fail(op Op, applies bool) error {
