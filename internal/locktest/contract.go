@@ -351,13 +351,12 @@ func cancelled(t *testing.T, k Kind, path string) {
 	l := k.New(path)
 	h := acquire(t, context.Background(), l)
 	other := k.Elsewhere(t, path+"2")
-	for _, l := range []Lock{l, k.New(path + "2")} { // the queue's wait, and the system's
+	for _, path := range []string{path, path + "2"} { // the queue's wait, and the system's
 		reason := errors.New("the reason")
 		ctx, cancel := context.WithCancelCause(context.Background())
 		waiting := make(chan struct{})
-		time.AfterFunc(5*time.Millisecond, func() { close(waiting) })
 		go func() { <-waiting; cancel(reason) }()
-		_, err := l.Acquire(ctx)
+		_, err := k.New(path, filelock.WithLogger(WhenWaiting(waiting))).Acquire(ctx)
 		wantError(t, err, context.Canceled, reason)
 		if errors.Is(err, filelock.ErrLocked) {
 			t.Errorf("a cancelled wait is called locked: %v", err)
