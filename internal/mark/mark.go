@@ -17,6 +17,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 
 	"github.com/gofilelock/filelock/internal/sys"
 )
@@ -55,6 +56,25 @@ func Inspect(path string, limit int) (Evidence, error) {
 	return e, errors.Join(err, f.Close())
 }
 
+// ErrUnreadable is returned where there is a marker that may not be read.
+var ErrUnreadable = errors.New("the marker may not be read")
+
+// Look is Inspect of a marker. It fails with [fs.ErrNotExist] if there is none,
+// or no longer, and with [sys.Irregular] if what is there is not a file. If it
+// fails with [ErrUnreadable], the evidence is what can be seen from outside.
+func Look(path string, limit int) (Evidence, error) {
+	e, err := Inspect(path, limit)
+	switch {
+	case err != nil && e.Info.Mode.IsRegular() && (errors.Is(err, fs.ErrPermission) || errors.Is(err, sys.ErrBusy)):
+		return e, ErrUnreadable
+	case sys.IsGone(err) && e.Info != (sys.Info{}): // since it was looked at
+		return e, fs.ErrNotExist
+	case err == nil && !e.Info.Mode.IsRegular():
+		return e, sys.Irregular(e.Info.Mode)
+	}
+	return e, err
+}
+
 func read(f sys.File, limit int) (Evidence, error) {
 	info, err := f.Info()
 	if err != nil || !info.Mode.IsRegular() {
@@ -89,6 +109,24 @@ func Break(path string, e Evidence) (removed bool, err error) {
 		}
 		return err
 	})
+}
+
+// BreakUnguarded is Break for file systems where others cannot be kept from the
+// marker. Whoever removes it and makes another one between the last look and the
+// removal, which follow each other at once, loses the other one.
+func BreakUnguarded(path string, e Evidence) (removed bool, err error) {
+	now, err := Inspect(path, e.Limit)
+	switch {
+	case err != nil:
+		return false, noMarker(path, err)
+	case !e.same(now):
+		return false, ErrChanged
+	}
+	err = sys.Remove(path)
+	if sys.IsGone(err) {
+		return false, ErrChanged
+	}
+	return err == nil, err
 }
 
 func (e Evidence) same(now Evidence) bool {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"sync/atomic"
+	"time"
 
 	"github.com/gofilelock/filelock/internal/sys"
 )
@@ -12,12 +14,16 @@ import (
 // An Own is a marker that the caller has made. Its content is like no other's,
 // so that is what it is known by: its times may change, and its number as well
 // on file systems that do not keep theirs.
+//
+// It may be looked at by several goroutines at once.
 type Own struct {
-	info    sys.Info
-	content []byte
-	common  bool // its content is like that of others
-	steady  bool // a path has been seen to lead to its number
-	kept         // the file itself, where it can be kept open
+	path     string // where it was made
+	info     sys.Info
+	content  []byte
+	modified atomic.Int64 // its mtime, as was last seen
+	common   bool         // its content is like that of others
+	steady   atomic.Bool  // a path has been seen to lead to its number
+	kept                  // the file itself, where it can be kept open
 }
 
 // Create makes a marker at path with the permissions mode, or if that is nil
@@ -50,6 +56,7 @@ func (o *Own) create(path string, perm fs.FileMode, mode *fs.FileMode) (*Own, er
 	if err != nil {
 		return nil, err
 	}
+	o.path = path
 	if err := o.fill(f, mode); err != nil {
 		return nil, errors.Join(err, discard(f, path))
 	}
@@ -75,6 +82,7 @@ func (o *Own) fill(f sys.File, mode *fs.FileMode) (err error) {
 	if o.info, err = f.Info(); err != nil {
 		return err
 	}
+	o.modified.Store(o.info.ModTime)
 	return f.Flush() // before it has a name that others know
 }
 
@@ -88,12 +96,34 @@ func (o *Own) Rewrite(content []byte) error {
 	info, err := o.kept.rewrite(content)
 	if err == nil {
 		o.info, o.content = info, content
+		o.modified.Store(info.ModTime)
 	}
 	return err
 }
 
 // ID returns the number of the file.
 func (o *Own) ID() sys.ID { return o.info.ID }
+
+// Made describes the file as it was made.
+func (o *Own) Made() sys.Info { return o.info }
+
+// Touch gives o the times t and describes it, while nobody removes it who does
+// so as this package does. It fails with [ErrChanged] where path does not lead
+// to o by then: whatever it leads to has been left alone. It fails with
+// [ErrBusy] where somebody else is at it. One goroutine calls it at a time.
+func (o *Own) Touch(path string, t time.Time) (now sys.Info, err error) {
+	err = o.guarded(o.path, func(f sys.File) error {
+		if err := f.SetTimes(t); err != nil {
+			return err
+		}
+		if now, err = f.Info(); err != nil {
+			return err
+		}
+		o.modified.Store(now.ModTime)
+		return o.At(path)
+	})
+	return now, err
+}
 
 // At fails with [ErrChanged] where path certainly does not lead to o.
 func (o *Own) At(path string) error {
@@ -107,20 +137,18 @@ func (o *Own) At(path string) error {
 		return ErrChanged
 	}
 	if at.ID == o.info.ID {
-		if !o.steady { // once, before others look at the same time
-			o.steady = true
-		}
-		if at.ModTime == o.info.ModTime {
+		o.steady.Store(true)
+		if at.ModTime == o.modified.Load() {
 			return nil
 		}
 	}
-	if o.common && o.steady && at.ID != o.info.ID {
+	if o.common && o.steady.Load() && at.ID != o.info.ID {
 		return ErrChanged
 	}
 	// It has been touched, or is another one, or has another number now.
 	e, err := Inspect(path, len(o.content))
 	switch {
-	case sys.IsGone(err), errors.Is(err, fs.ErrPermission) && o.steady && at.ID != o.info.ID:
+	case sys.IsGone(err), errors.Is(err, fs.ErrPermission) && o.steady.Load() && at.ID != o.info.ID:
 		return ErrChanged
 	case err == nil && !bytes.Equal(e.Content, o.content):
 		return ErrChanged
@@ -185,7 +213,7 @@ func (o *Own) approve(f sys.File, locked error) error {
 	if err != nil {
 		return err
 	}
-	if info.Size != int64(len(o.content)) || o.common && o.steady && info.ID != o.info.ID {
+	if info.Size != int64(len(o.content)) || o.common && o.steady.Load() && info.ID != o.info.ID {
 		return ErrChanged
 	}
 	now := make([]byte, len(o.content))

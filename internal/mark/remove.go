@@ -92,5 +92,19 @@ func (k kept) rewrite(content []byte) (sys.Info, error) {
 	return k.file.Info()
 }
 
+// guarded does something to the file while others who would remove it are kept
+// from that, where they can be.
+func (k kept) guarded(_ string, do func(sys.File) error) (err error) {
+	switch locked := k.file.TryLock(false); {
+	case locked == nil:
+		defer func() { err = errors.Join(err, k.file.Unlock()) }()
+	case errors.Is(locked, sys.ErrBusy):
+		return ErrBusy
+	case !errors.Is(locked, sys.ErrNoLocks):
+		return locked
+	}
+	return do(k.file)
+}
+
 // Close ends the use of the marker, without removing it.
 func (k kept) Close() error { return k.file.Close() }

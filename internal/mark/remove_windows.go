@@ -47,5 +47,18 @@ func (kept) remove(_ sys.Info, path string, approve approval) (removed bool, err
 
 func (kept) rewrite([]byte) (sys.Info, error) { return sys.Info{}, errors.ErrUnsupported }
 
+// guarded does something to the file at path. Nobody can remove it while it is
+// open.
+func (kept) guarded(path string, do func(sys.File) error) error {
+	f, err := sys.Open(path, sys.Touch)
+	if errors.Is(err, windows.ERROR_SHARING_VIOLATION) {
+		return ErrBusy
+	}
+	if err != nil {
+		return noMarker(path, err)
+	}
+	return errors.Join(do(f), f.Close())
+}
+
 // Close has nothing to do.
 func (kept) Close() error { return nil }

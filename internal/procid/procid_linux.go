@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gofilelock/filelock/internal/uptime"
 )
 
 // ProcIsOurs reports whether /proc shows the processes by the ids that system
@@ -146,7 +148,7 @@ func startToken(pid int) string {
 // another system, all of which count from long ago.
 func plausible(token string) bool {
 	boot, ticks, ok := split(token)
-	up, okUp := sinceBoot()
+	up, okUp := uptime.SinceBoot()
 	if !ok || !okUp || ticks > uint64(up/tick) {
 		return false
 	}
@@ -172,18 +174,12 @@ func commandOf(pid int) string {
 // tick is that of USER_HZ, which is the same wherever Go runs.
 const tick = time.Second / 100
 
-func sinceBoot() (up time.Duration, ok bool) {
-	var ts unix.Timespec
-	err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
-	return time.Duration(ts.Nano()), err == nil
-}
-
 func startedAt(pid int) time.Time {
 	s, ok := readStat(pid)
 	if !ok {
 		return time.Time{}
 	}
-	up, ok := sinceBoot()
+	up, ok := uptime.SinceBoot()
 	if !ok {
 		return time.Time{}
 	}

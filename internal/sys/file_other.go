@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/gofilelock/filelock/internal/fault"
 )
@@ -35,7 +36,7 @@ func call(op fault.Op, path string, do func() error) error {
 // Open opens the existing file at path.
 func Open(path string, access Access) (f File, err error) {
 	flag := os.O_RDONLY
-	if access == ReadWrite {
+	if access == ReadWrite || access == Touch {
 		flag = os.O_RDWR
 	}
 	return f, call(fault.Open, path, func() (err error) {
@@ -67,6 +68,14 @@ func (f File) OSFile(string) (*os.File, error) { return nil, errors.ErrUnsupport
 
 // Flush does nothing.
 func (f File) Flush() error { return nil }
+
+// Sync returns when what f holds is on the disk.
+func (f File) Sync() error { return call(fault.Sync, "", f.File.Sync) }
+
+// SetTimes sets when f was accessed and modified.
+func (f File) SetTimes(t time.Time) error {
+	return call(fault.Times, "", func() error { return os.Chtimes(f.Name(), t, t) })
+}
 
 // Info describes f.
 func (f File) Info() (Info, error) { return infoOf(f.Stat()) }

@@ -43,7 +43,7 @@ func call(op fault.Op, path string, do func() error) error {
 // has a lease of the file, which the system is asking back now.
 func Open(path string, access Access) (f File, err error) {
 	flags := always | unix.O_RDONLY
-	if access == ReadWrite {
+	if access == ReadWrite || access == Touch {
 		flags = always | unix.O_RDWR
 	}
 	err = call(fault.Open, path, func() (err error) {
@@ -179,6 +179,9 @@ func (f File) WriteAt(b []byte, off int64) (n int, err error) {
 	}
 	return n, nil
 }
+
+// Sync returns when what f holds is on the disk.
+func (f File) Sync() error { return call(fault.Sync, "", func() error { return unix.Fsync(f.fd) }) }
 
 // Truncate changes the size of f.
 func (f File) Truncate(size int64) error {

@@ -65,6 +65,8 @@ func Open(path string, access Access) (f File, err error) {
 		rights |= windows.GENERIC_WRITE
 	case Peek:
 		share |= windows.FILE_SHARE_DELETE
+	case Touch:
+		rights |= windows.FILE_WRITE_ATTRIBUTES
 	}
 	err = call(fault.Open, path, func() (err error) {
 		f.handle, err = createFile(path, rights, share, windows.OPEN_EXISTING, windows.FILE_ATTRIBUTE_NORMAL)
@@ -229,6 +231,17 @@ func (f File) WriteAt(b []byte, off int64) (n int, err error) {
 
 func at(off int64) *windows.Overlapped {
 	return &windows.Overlapped{Offset: uint32(off), OffsetHigh: uint32(off >> 32)}
+}
+
+// Sync returns when what f holds is on the disk.
+func (f File) Sync() error {
+	return call(fault.Sync, "", func() error { return windows.FlushFileBuffers(f.handle) })
+}
+
+// SetTimes sets when f was accessed and modified.
+func (f File) SetTimes(t time.Time) error {
+	ft := windows.NsecToFiletime(t.UnixNano())
+	return call(fault.Times, "", func() error { return windows.SetFileTime(f.handle, nil, &ft, &ft) })
 }
 
 // Truncate changes the size of f.

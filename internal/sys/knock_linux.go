@@ -27,6 +27,12 @@ func (f File) Wake() {
 	}
 }
 
+// SetTimes sets when f was accessed and modified.
+func (f File) SetTimes(t time.Time) error {
+	at := unix.NsecToTimespec(t.UnixNano())
+	return f.setTimes(&[2]unix.Timespec{at, at})
+}
+
 func (f File) setTimes(times *[2]unix.Timespec) error {
 	return call(fault.Times, "", func() error {
 		_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(f.fd), 0, uintptr(unsafe.Pointer(times)), 0, 0, 0)

@@ -40,6 +40,9 @@ const (
 	// Peek reads without standing in anybody's way: on Windows an open file
 	// can otherwise not be deleted.
 	Peek
+	// Touch is to set its times, and does not stand in the way of those who
+	// read it. Where it is open so nobody can remove it on Windows.
+	Touch
 )
 
 // An ID tells one file from all others that exist at the same time. The number
