@@ -139,18 +139,14 @@ type marker struct {
 // matches [fs.ErrNotExist] if there is none, and with [sys.Irregular] if what is
 // there is not a file.
 func inspectMarker(path string) (marker, error) {
-	e, err := mark.Inspect(path, record.MaxMarker)
+	e, err := mark.Look(path, record.MaxMarker)
 	m := marker{path: path, evidence: e}
-	switch {
-	case err != nil && e.Info.Mode.IsRegular() && (errors.Is(err, fs.ErrPermission) || errors.Is(err, sys.ErrBusy)):
-		m.unknown = errors.New("the marker may not be read")
+	if errors.Is(err, mark.ErrUnreadable) {
+		m.unknown = err
 		return m, nil
-	case sys.IsGone(err) && e.Info != (sys.Info{}): // since it was looked at
-		return m, fs.ErrNotExist
-	case err != nil:
+	}
+	if err != nil {
 		return m, err
-	case !e.Info.Mode.IsRegular():
-		return m, sys.Irregular(e.Info.Mode)
 	}
 	m.record, m.unknown = record.ParseMarker(e.Content)
 	return m, nil
