@@ -163,21 +163,41 @@ func (a *acquisition) ask(ctx context.Context) verdict {
 		return refusal(invalid("the backend %T returned neither a grant nor an error", b))
 	}
 	a.grant = g
-	return verdict{outcome: entered, tenure: a.queue.take(&a.waiter, g, a.lossOf(g))}
+	l := a.lossOf(g)
+	renewal, err := renewalOf(ctx, g, l)
+	if err != nil {
+		return a.withdraw(ctx, err)
+	}
+	return verdict{outcome: entered, tenure: a.queue.take(&a.waiter, g, l, renewal)}
 }
 
 // lossOf prepares for the loss of g, if it can be lost.
 func (a *acquisition) lossOf(g Grant) *loss {
-	losable, ok := g.(LosableGrant)
-	if !ok {
+	losable, canBeTaken := g.(LosableGrant)
+	_, ends := g.(LeasedGrant)
+	if !canBeTaken && !ends {
 		return nil
 	}
-	l := newLoss(a.lock.fail("hold", ErrLost))
-	losable.OnLoss(func() {
-		a.lock.log(context.Background(), "lost")
-		l.happen()
-	})
+	l := newLoss(a.lock)
+	if canBeTaken {
+		losable.OnLoss(func() { l.happen(ErrLost) })
+	}
 	return l
+}
+
+// withdraw gives back a lease that could not be renewed for the reason err.
+func (a *acquisition) withdraw(ctx context.Context, err error) verdict {
+	if ctx.Err() != nil {
+		err = a.withEnd(ctx, err)
+	}
+	errRelease := a.grant.Release(context.Background())
+	if isOver(errRelease) {
+		a.grant = nil // otherwise it is owed
+	}
+	if !errors.Is(err, ErrLost) || !errors.Is(errRelease, ErrLost) {
+		err = errors.Join(err, errRelease)
+	}
+	return refusal(err)
 }
 
 func refusal(err error) verdict { return verdict{outcome: refused, err: err} }

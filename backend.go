@@ -65,9 +65,10 @@ type IdentifyingBackend interface {
 }
 
 // A Grant is a physical lock that this process has. It may also be a
-// [LosableGrant], a [FencedGrant], a [FileGrant], an [IdentifiedGrant], a
-// [HandedGrant] and an [AbandonableGrant]. Release is called by one goroutine at a time, and the
-// methods of those by any, during a Release too.
+// [LosableGrant], a [LeasedGrant], a [FencedGrant], a [FileGrant], an
+// [IdentifiedGrant], a [HandedGrant] and an [AbandonableGrant]. Release is called
+// by one goroutine at a time, and the methods of those by any, during a Release
+// too, unless they say otherwise.
 type Grant interface {
 	// Release gives the lock back within a bounded time, ten seconds at most,
 	// by which others may be kept waiting. ctx never ends. If Release fails the
@@ -81,6 +82,27 @@ type LosableGrant interface {
 	// OnLoss has lost called, at most once, when the lock is found to be lost
 	// before it is released. It is called before any other method.
 	OnLoss(lost func())
+}
+
+// A LeasedGrant ends by itself unless it is renewed in time, which [Lock] sees
+// to: once before the acquisition returns, which fails if that does, and then
+// whenever a third of the lifetime is over; after a failure, more often. What is
+// counted on is nine tenths of the lifetime, from the moment at which the last
+// renewal that succeeded was asked for, by the wall clock and by one that goes on
+// when the machine is suspended. If that time runs out the hold is lost, and
+// those who work under it are told. The rest is for clocks that differ in speed,
+// and for them to heed it.
+type LeasedGrant interface {
+	// Renew has the lease end no sooner than the lifetime after its call, and
+	// returns that lifetime: the one given or, if that is 0, the one of the last
+	// renewal or of the grant's own choice. If it returns 0, the grant is neither
+	// renewed nor ended by [Lock].
+	//
+	// It fails with an error that matches [ErrLost] if somebody else has or had
+	// the lock; after any other error it is tried again. It returns soon after
+	// ctx ends. It is called by one goroutine at a time, and never during a
+	// Release.
+	Renew(ctx context.Context, lifetime time.Duration) (time.Duration, error)
 }
 
 // A FencedGrant has a number that rises with every grant of the lock.

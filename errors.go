@@ -62,7 +62,7 @@ func (k kind) Unwrap() error { return k.also }
 
 // A LockError is what the methods of locks and holds fail with.
 type LockError struct {
-	Op     string        // acquire, release, inspect or break
+	Op     string        // acquire, release, renew, inspect or break
 	Path   string        // the lock's
 	Waited time.Duration // how long, before giving up
 	Err    error

@@ -2,6 +2,8 @@ package filelock
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 )
@@ -9,27 +11,41 @@ import (
 // A loss tells those who need to know that a grant has been taken away. A nil
 // *loss is of a grant that cannot be.
 type loss struct {
-	cause error         // of the contexts' end
-	told  chan struct{} // closed when it happens
+	lock *core         // through which the grant was got
+	told chan struct{} // closed when it happens
 
-	mu       sync.Mutex
+	mu       sync.Mutex                // guards what follows
+	cause    error                     // of the contexts' end
 	contexts map[*lossContext]struct{} // nil once the grant has been given back
 }
 
-func newLoss(cause error) *loss {
-	return &loss{cause: cause, told: make(chan struct{}), contexts: map[*lossContext]struct{}{}}
+func newLoss(lock *core) *loss {
+	return &loss{lock: lock, told: make(chan struct{}), contexts: map[*lossContext]struct{}{}}
 }
 
-func (l *loss) happen() {
+// happen tells that the grant is lost, if nobody has. The reason matches
+// [ErrLost] in any case.
+func (l *loss) happen(why error) {
+	if l.happens(why) {
+		l.lock.log(context.Background(), "lost")
+	}
+}
+
+func (l *loss) happens(why error) (first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err() != nil {
-		return
+		return false
 	}
+	if !errors.Is(why, ErrLost) {
+		why = fmt.Errorf("%w: %w", ErrLost, why)
+	}
+	l.cause = l.lock.fail("hold", why)
 	close(l.told)
 	for c := range l.contexts {
 		c.cancel(l.cause)
 	}
+	return true
 }
 
 // err returns [ErrLost] if it has happened.

@@ -26,6 +26,7 @@ type queue struct {
 	mu      sync.Mutex // never held while a backend works or a context is waited for
 	grant   Grant      // nil while this process does not have the lock
 	loss    *loss
+	renewal *renewal  // nil if it does not end by itself
 	tenures []*tenure // those who share it
 	shared  bool      // how this process has it
 	// tenuresNew says that somebody who waits may have come to have the lock,
@@ -340,10 +341,10 @@ func (q *queue) refuse() {
 }
 
 // take makes w, which has the turn, the first to have the grant.
-func (q *queue) take(w *waiter, g Grant, l *loss) *tenure {
+func (q *queue) take(w *waiter, g Grant, l *loss, r *renewal) *tenure {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.grant, q.shared, q.loss = g, w.shared, l
+	q.grant, q.shared, q.loss, q.renewal = g, w.shared, l, r
 	t := q.begin(w)
 	q.settle(w, verdict{outcome: entered, tenure: t})
 	q.advance()
@@ -363,7 +364,7 @@ func (q *queue) giveBack(t *tenure, last resort) (over bool, err error) {
 		t.lock.log(context.Background(), "released")
 		return true, t.loss.err()
 	}
-	g := q.grant
+	g, renewal := q.grant, q.renewal
 	q.mu.Unlock()
 
 	// Nobody else comes this far: t is the only tenure, and does not go on.
@@ -379,9 +380,11 @@ func (q *queue) giveBack(t *tenure, last resort) (over bool, err error) {
 		t.lock.log(context.Background(), "released")
 		return true, t.loss.err()
 	}
+	renewal.pause()
 	err = g.Release(context.Background())
 	returned = true
 	if !isOver(err) && last == retry && t.resume() {
+		renewal.resume()
 		q.mu.Lock()
 		q.tenuresNew = true
 		q.advance()
@@ -441,7 +444,7 @@ func (q *queue) first() *waiter {
 func (q *queue) finish(t *tenure, owed *debt) {
 	q.mu.Lock()
 	q.end(t)
-	q.grant, q.loss = nil, nil
+	q.grant, q.loss, q.renewal = nil, nil, nil
 	if owed != nil {
 		q.debts = append(q.debts, *owed)
 	}
@@ -536,6 +539,16 @@ func (q *queue) grantOf(t *tenure) Grant {
 		return nil
 	}
 	return q.grant
+}
+
+// renewalOf returns what renews the grant that t has, nil if t does not go on.
+func (q *queue) renewalOf(t *tenure) *renewal {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !t.goesOn() {
+		return nil
+	}
+	return q.renewal
 }
 
 // position counts who of this process comes before w.

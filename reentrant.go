@@ -159,13 +159,19 @@ func (l *core) Depth(ctx context.Context) int {
 // meanwhile.
 func (l *core) ForceRelease(ctx context.Context) error {
 	t, err := l.ownTenure(ctx)
-	if t != nil {
-		return l.fail("release", t.leaveAll())
+	if t == nil {
+		return l.notOwn(ctx, "release", err)
 	}
+	return l.fail("release", t.leaveAll())
+}
+
+// notOwn says why the owner of ctx cannot do what it wants with the lock, of
+// which it has no hold. An error other than nil is the reason.
+func (l *core) notOwn(ctx context.Context, op string, err error) error {
 	if err != nil {
-		return l.fail("release", err)
+		return l.fail(op, err)
 	}
-	e := &LockError{Op: "release", Path: l.path, Err: ErrNotHeld}
+	e := &LockError{Op: op, Path: l.path, Err: ErrNotHeld}
 	if h, ok := l.holder(ctx); ok {
 		e.Err = ErrNotOwner
 		e.holder = func() (Holder, bool) { return h, true }

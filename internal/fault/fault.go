@@ -28,7 +28,6 @@ const (
 	Sync     Op = "fsync"
 	Statfs   Op = "statfs"
 	Times    Op = "utimensat"
-	Sync     Op = "fsync"
 	Link     Op = "link"
 	Rename   Op = "rename"
 	Unlink   Op = "unlink"
