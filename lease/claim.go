@@ -1,0 +1,119 @@
+package lease
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/gofilelock/filelock/internal/procid"
+)
+
+// A claim is a file that becomes the lock by a second name. Its own name, which
+// is also what stands in it, is the lock file's path, the host, the process id
+// and a random number.
+//
+// flufl.lock uses one claim for all holds of a Lock object, ours are different
+// each time. They are told apart by their numbers: Python's do not have the
+// highest of 64 bits.
+
+// maxClaim is how long the name of a claim may be, in bytes: no longer path can
+// be opened on any system that we know.
+const maxClaim = 4096
+
+// Details is what a lock file says of its holder. Anybody may have written it.
+type Details struct {
+	Host     string
+	PID      int
+	LockFile string // the path as the holder spells it
+	Claim    string // the name of the holder's claim
+}
+
+// claimEnd returns what follows the lock file's path in the name of a claim.
+func claimEnd(host string, separator rune) string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	number := binary.BigEndian.Uint64(b[:]) | ours
+	return strings.Join([]string{"", host, strconv.Itoa(os.Getpid()), strconv.FormatUint(number, 10)}, string(separator))
+}
+
+const ours = 1 << 63
+
+// parseClaim reads the name of a claim. Whether it stands for one hold only is
+// known of those that we make.
+func parseClaim(text string, separator rune) (d Details, once, ok bool) {
+	text = strings.TrimSpace(text) // as flufl.lock does
+	parts := strings.Split(text, string(separator))
+	if len(parts) != 4 || len(text) > maxClaim {
+		return Details{}, false, false
+	}
+	pid, err := strconv.Atoi(parts[2])
+	if err != nil || pid <= 0 {
+		return Details{}, false, false
+	}
+	number, err := strconv.ParseUint(parts[3], 10, 64)
+	if err != nil {
+		return Details{}, false, false
+	}
+	return Details{Host: parts[1], PID: pid, LockFile: parts[0], Claim: text}, number&ours != 0, true
+}
+
+func defaultSeparator() rune {
+	if runtime.GOOS == "windows" {
+		return '^'
+	}
+	return '|'
+}
+
+// checkSeparator reports which rule the separator breaks.
+func checkSeparator(r rune, path string) error {
+	switch {
+	case unicode.IsLetter(r), unicode.IsNumber(r):
+		return invalid("the separator %q is a letter or a digit", r)
+	case r == '/', r < unicode.MaxASCII && os.IsPathSeparator(byte(r)):
+		return invalid("the separator %q is one of paths", r)
+	case procid.Control(r), r == unicode.ReplacementChar, string(r) == string(unicode.ReplacementChar):
+		return invalid("the separator %q is not a character that can be shown", r)
+	case strings.ContainsRune(path, r):
+		return invalid("the separator %q is in the path", r)
+	}
+	return nil
+}
+
+// checkHost reports whether the host's name cannot be a part of a claim's.
+func checkHost(host string, separator rune) error {
+	switch {
+	case strings.ContainsRune(host, separator):
+		return invalid("the separator %q is in the host's name, %q", separator, host)
+	case host == "", strings.ContainsAny(host, `/\`), strings.ContainsFunc(host, procid.Control):
+		return invalid("%q cannot be the host's name in a claim", host)
+	}
+	return nil
+}
+
+func checkLifetime(d time.Duration) error {
+	if d < time.Second {
+		return invalid("a lifetime of %s is less than a second, in which the times of locks are written", d)
+	}
+	return nil
+}
+
+// invalid makes an error for what makes no sense.
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", fs.ErrInvalid, fmt.Sprintf(format, args...))
+}
+
+// host returns what this machine is called.
+func (b *backend) host(ctx context.Context) (string, error) {
+	if b.config.Host != "" {
+		return b.config.Host, nil
+	}
+	return fqdn(ctx)
+}

@@ -1,0 +1,20 @@
+package lease
+
+import (
+	"time"
+
+	"github.com/gofilelock/filelock"
+)
+
+// NewAt is New on a machine with another clock.
+func NewAt(now func() time.Time, path string, c Config, opts ...filelock.Option) *Lock {
+	l := New(path, c, opts...)
+	l.backend.now = now
+	return l
+}
+
+// ParseClaim reads the name of a claim.
+var ParseClaim = parseClaim
+
+// FullName chooses a name as Python's socket.getfqdn does.
+var FullName = fullName
