@@ -173,7 +173,7 @@ func (c *claimant) win(ctx context.Context, g *grant) error {
 		if err != nil {
 			return fmt.Errorf("the claim: %w", err)
 		}
-		err = g.own.Named(c.path, sys.Link(g.claim, c.path))
+		err = g.own.Settle(c.path, sys.Link(g.claim, c.path))
 		g.linked = !errors.Is(err, fs.ErrExist) // for all that is known
 		switch {
 		case err == nil:

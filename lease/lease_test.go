@@ -25,11 +25,11 @@ var quick = lease.Config{Lifetime: 2 * time.Second, Slop: 200 * time.Millisecond
 var kind = locktest.Kind{
 	Name: "lease",
 	New: func(path string, opts ...filelock.FileOption) locktest.Lock {
-		return lease.New(path, quick, locktest.Plain(opts)...)
+		return lease.New(path, quick, locktest.Options(opts)...)
 	},
 	CanBreak: true,
 	Inspects: true,
-	Plain:    true,
+	Bare:     true,
 }
 
 // roles are those that the tests start processes in; other files add theirs.

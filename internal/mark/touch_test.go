@@ -114,13 +114,13 @@ func TestNamedKnowsBetterThanTheReply(t *testing.T) {
 	path, o := own(t)
 	other := path + "2"
 	must(t, sys.Link(path, other))
-	must(t, o.Named(other, unix.EIO))
-	must(t, o.Named(other, fs.ErrExist))
+	must(t, o.Settle(other, unix.EIO))
+	must(t, o.Settle(other, fs.ErrExist))
 	must(t, os.Remove(other))
-	if err := o.Named(other, nil); !errors.Is(err, fs.ErrExist) {
+	if err := o.Settle(other, nil); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("undone: %v", err)
 	}
-	if err := o.Named(other, unix.EIO); !errors.Is(err, unix.EIO) {
+	if err := o.Settle(other, unix.EIO); !errors.Is(err, unix.EIO) {
 		t.Errorf("failed: %v", err)
 	}
 }

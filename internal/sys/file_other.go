@@ -69,9 +69,6 @@ func (f File) OSFile(string) (*os.File, error) { return nil, errors.ErrUnsupport
 // Flush does nothing.
 func (f File) Flush() error { return nil }
 
-// Sync returns when what f holds is on the disk.
-func (f File) Sync() error { return call(fault.Sync, "", f.File.Sync) }
-
 // SetTimes sets when f was accessed and modified.
 func (f File) SetTimes(t time.Time) error {
 	return call(fault.Times, "", func() error { return os.Chtimes(f.Name(), t, t) })

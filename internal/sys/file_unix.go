@@ -180,9 +180,6 @@ func (f File) WriteAt(b []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// Sync returns when what f holds is on the disk.
-func (f File) Sync() error { return call(fault.Sync, "", func() error { return unix.Fsync(f.fd) }) }
-
 // Truncate changes the size of f.
 func (f File) Truncate(size int64) error {
 	return call(fault.Truncate, "", func() error { return unix.Ftruncate(f.fd, size) })

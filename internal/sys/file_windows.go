@@ -233,11 +233,6 @@ func at(off int64) *windows.Overlapped {
 	return &windows.Overlapped{Offset: uint32(off), OffsetHigh: uint32(off >> 32)}
 }
 
-// Sync returns when what f holds is on the disk.
-func (f File) Sync() error {
-	return call(fault.Sync, "", func() error { return windows.FlushFileBuffers(f.handle) })
-}
-
 // SetTimes sets when f was accessed and modified.
 func (f File) SetTimes(t time.Time) error {
 	ft := windows.NsecToFiletime(t.UnixNano())

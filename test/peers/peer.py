@@ -114,7 +114,60 @@ class Lockf:
         fcntl.lockf(self.file, fcntl.LOCK_UN)
 
 
+class Flufl:
+    """flufl.lock, and what it tells.
+
+    The kind goes on with a separator perhaps, and "eager" for a peer that pauses
+    for an instant only and leaves no time for clocks to differ.
+    """
+
+    def __init__(self, how, path):
+        import datetime
+        import random
+
+        import flufl.lock
+        import flufl.lock._lockfile as implementation
+
+        self.module = flufl.lock
+        separator = flufl.lock.SEP
+        for word in how:
+            if word == "eager":
+                random.random = lambda: 0.0
+                implementation.CLOCK_SLOP = datetime.timedelta()
+            else:
+                separator = word
+        self.lock = flufl.lock.Lock(path, lifetime=30, separator=separator)
+
+    def acquire(self):
+        self.lock.lock()
+
+    def attempt(self):
+        try:
+            self.lock.lock(timeout=0)
+        except self.module.TimeOutError:
+            raise Busy
+
+    def release(self):
+        self.lock.unlock()
+
+    def tell(self, command):
+        try:
+            if command[0] == "refresh":
+                return self.lock.refresh(int(command[1]))
+            if command[0] == "unlock":
+                return self.lock.unlock()
+            if command[0] == "expiration":
+                return int(self.lock.expiration.timestamp())
+            if command[0] == "details":
+                return "%s %d %s" % self.lock.details
+            return getattr(self.lock, command[0])
+        except self.module.NotLockedError:
+            return "not locked"
+
+
 def make(kind, path, shared):
+    if kind.startswith("flufl"):
+        return Flufl(kind.split()[1:], path)
     if kind == "zc":
         return Zc(path, content_template="{pid};{hostname}")
     if kind == "zc default":
@@ -163,6 +216,9 @@ def main():
                     lock.release()
             elif command[0] == "log":
                 log_counts(lock, command[1], command[2])
+            else:
+                print(lock.tell(command), flush=True)
+                continue
         except Busy:
             print("busy", flush=True)
         else:

@@ -22,6 +22,7 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/lease"
 	"github.com/gofilelock/filelock/marker"
 )
 
@@ -54,6 +55,7 @@ var all = []peer{
 	{name: "py-filelock", kind: "flock", tries: true, start: startPython("FileLock")},
 	{name: "zc.lockfile", kind: "flock", tries: true, start: startPython("zc")},
 	{name: "lockf", kind: "record", shares: true, tries: true, start: startPython("lockf")},
+	{name: "flufl.lock", kind: "lease", tries: true, start: startPython("flufl")},
 	{name: "py-filelock soft", kind: "soft", tries: true, nameless: true, start: startPython("SoftFileLock")},
 	{name: "LinkLockFile", kind: "link", tries: true, nameless: true, start: startPython("LinkLockFile")},
 	{name: "MkdirLockFile", kind: "mkdir", tries: true, nameless: true, start: startPython("MkdirLockFile")},
@@ -68,6 +70,8 @@ func outlives(kind string) bool { return kind != "flock" && kind != "record" }
 // newOurs returns our lock of a kind.
 func newOurs(kind, path string, opts ...filelock.FileOption) filelock.Locker {
 	switch kind {
+	case "lease":
+		return lease.New(path, lease.Config{}, locktest.Options(opts)...)
 	case "record":
 		return filelock.New(path, append(opts, filelock.WithRecordLocks())...)
 	case "soft":
@@ -204,14 +208,14 @@ const python = "/usr/bin/python3"
 // modules are what the Python peers need.
 var modules = map[string]string{
 	"FileLock": "filelock", "SoftFileLock": "filelock", "zc": "zc.lockfile", "zc default": "zc.lockfile", "lockf": "fcntl",
-	"LinkLockFile": "lockfile", "MkdirLockFile": "lockfile", "SymlinkLockFile": "lockfile", "PIDLockFile": "lockfile",
+	"flufl": "flufl.lock", "LinkLockFile": "lockfile", "MkdirLockFile": "lockfile", "SymlinkLockFile": "lockfile", "PIDLockFile": "lockfile",
 }
 
 func startPython(kind string) func(t *testing.T, path string, shared bool) *testproc.Proc {
 	return func(t *testing.T, path string, shared bool) *testproc.Proc {
 		t.Helper()
-		if err := exec.Command(python, "-c", "import "+modules[kind]).Run(); err != nil {
-			t.Skipf("Python's %s is not installed", modules[kind])
+		if err := exec.Command(python, "-c", "import "+modules[strings.Fields(kind)[0]]).Run(); err != nil {
+			t.Skipf("Python's %s is not installed", modules[strings.Fields(kind)[0]])
 		}
 		script := filepath.Join(t.TempDir(), "peer.py")
 		must(t, os.WriteFile(script, peerPy, 0o666))
@@ -282,6 +286,9 @@ func modes(t *testing.T, p peer, test func(t *testing.T, path string, theirs, ou
 		}
 	}
 }
+
+// ownShares holds those of our kinds that can be shared.
+var ownShares = map[string]bool{"flock": true, "record": true}
 
 func mode(shared bool) filelock.AcquireOption {
 	if shared {
