@@ -138,9 +138,29 @@ func (a *acquisition) standDown(err error) verdict {
 	return verdict{outcome: refused, err: err}
 }
 
-// ask gets the lock from the backend. It first tries once, so that it is soon
-// known, to others in the queue as well, whether there is a wait.
+// ask gets the lock from the backend, as often as it takes: a lease may be gone
+// before it is a hold.
 func (a *acquisition) ask(ctx context.Context) verdict {
+	v := a.askOnce(ctx)
+	for v.err == errGone {
+		switch {
+		case a.waiter.try:
+			return refusal(ErrLocked)
+		case ctx.Err() != nil:
+			return refusal(a.ended(ctx))
+		}
+		v = a.askOnce(ctx)
+	}
+	return v
+}
+
+// errGone says that somebody else has the lock, or had it, before the lease of a
+// grant could be renewed once.
+var errGone = errors.New("gone")
+
+// askOnce first tries once, so that it is soon known, to others in the queue as
+// well, whether there is a wait.
+func (a *acquisition) askOnce(ctx context.Context) verdict {
 	if err := a.queue.settleDebts(); err != nil {
 		return refusal(fmt.Errorf("an earlier release failed, and fails again: %w", err))
 	}
@@ -187,17 +207,17 @@ func (a *acquisition) lossOf(g Grant) *loss {
 
 // withdraw gives back a lease that could not be renewed for the reason err.
 func (a *acquisition) withdraw(ctx context.Context, err error) verdict {
-	if ctx.Err() != nil {
-		err = a.withEnd(ctx, err)
-	}
 	errRelease := a.grant.Release(context.Background())
 	if isOver(errRelease) {
 		a.grant = nil // otherwise it is owed
 	}
-	if !errors.Is(err, ErrLost) || !errors.Is(errRelease, ErrLost) {
-		err = errors.Join(err, errRelease)
+	switch {
+	case errors.Is(err, ErrLost) && (errRelease == nil || errors.Is(errRelease, ErrLost)):
+		return refusal(errGone)
+	case ctx.Err() != nil:
+		err = a.withEnd(ctx, err)
 	}
-	return refusal(err)
+	return refusal(errors.Join(err, errRelease))
 }
 
 func refusal(err error) verdict { return verdict{outcome: refused, err: err} }

@@ -85,8 +85,8 @@ type LosableGrant interface {
 }
 
 // A LeasedGrant ends by itself unless it is renewed in time, which [Lock] sees
-// to: once before the acquisition returns, which fails if that does, and then
-// whenever a third of the lifetime is over; after a failure, more often. What is
+// to: once before the acquisition returns, which goes on if the lock is lost by
+// then and fails if anything else is wrong, and then whenever a third of the lifetime is over; after a failure, more often. What is
 // counted on is nine tenths of the lifetime, from the moment at which the last
 // renewal that succeeded was asked for, by the wall clock and by one that goes on
 // when the machine is suspended. If that time runs out the hold is lost, and

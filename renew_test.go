@@ -166,15 +166,43 @@ func TestLaw12ClaimIsWithdrawnIfRenewalCannotStart(t *testing.T) {
 	})
 }
 
-func TestLaw09ClaimThatIsGoneIsNotAHold(t *testing.T) {
+// TestLaw09LeaseThatIsGoneIsNotAHold has two leases go before they are renewed.
+func TestLaw09LeaseThatIsGoneIsNotAHold(t *testing.T) {
 	leases(t, func(t *testing.T, l *filelock.Lock, g *leased) {
-		g.renews(func(context.Context, time.Duration) error { return filelock.ErrLost })
+		gone := func(context.Context, time.Duration) error { return filelock.ErrLost }
+		g.renews(gone)
 		g.release = func() error { return filelock.ErrLost }
-		_, err := l.Acquire(bg)
-		want(t, err, filelock.ErrLost)
-		if l.Held() {
-			t.Error("it is held")
+		_, err := l.TryAcquire(bg)
+		want(t, err, filelock.ErrLocked)
+		if errors.Is(err, filelock.ErrLost) || l.Held() {
+			t.Errorf("%v, held: %v", err, l.Held())
 		}
+		left := 2
+		g.renews(func(context.Context, time.Duration) error {
+			if left--; left >= 0 {
+				return filelock.ErrLost
+			}
+			return nil
+		})
+		h, err := l.Acquire(bg)
+		must(t, err)
+		if n := len(g.renewed()); n != 4 {
+			t.Errorf("it was renewed %d times", n)
+		}
+		g.release = nil
+		must(t, h.Release())
+
+		ctx, cancel := context.WithCancel(bg)
+		g.renews(func(context.Context, time.Duration) error { cancel(); return filelock.ErrLost })
+		_, err = l.Acquire(ctx)
+		want(t, err, context.Canceled)
+		g.renews(gone)
+		broken := errors.New("broken")
+		g.release = func() error { return broken }
+		_, err = l.Acquire(bg)
+		want(t, err, broken, filelock.ErrLost)
+		g.release = nil
+		must(t, filelock.ReleaseAll())
 	})
 }
 

@@ -319,6 +319,17 @@ func TestLaw07OnlyTheInspectedLeaseIsBroken(t *testing.T) {
 	t.Logf("%d breaks in %v", breaks, d)
 }
 
+// TestLaw07IsFoundBroken where nobody can be kept from a lock, as the package
+// says: so the test above would notice.
+func TestLaw07IsFoundBroken(t *testing.T) {
+	for range 20 {
+		if _, failures := storm(t, 500*time.Millisecond, "unguarded"); failures > 0 {
+			return
+		}
+	}
+	t.Error("breaking without flock goes unnoticed")
+}
+
 // TestLaw11FailureOfAnyOperationRollsEverythingBack covers law 18 too: a release
 // that failed is reported, and can be repeated.
 func TestLaw11FailureOfAnyOperationRollsEverythingBack(t *testing.T) {
@@ -459,7 +470,7 @@ func TestLaw09ClaimIsLookedAtAgain(t *testing.T) {
 	}})
 	h, err = l.TryAcquire(bg)
 	remove()
-	want(t, err, filelock.ErrLost)
+	want(t, err, filelock.ErrLocked)
 	if h != nil || l.Held() {
 		t.Error("it is held")
 	}
