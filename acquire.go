@@ -184,7 +184,7 @@ func (a *acquisition) askOnce(ctx context.Context) verdict {
 	}
 	a.grant = g
 	l := a.lossOf(g)
-	renewal, err := renewalOf(ctx, g, l)
+	renewal, err := startRenewal(ctx, g, l)
 	if err != nil {
 		return a.withdraw(ctx, err)
 	}

@@ -99,9 +99,10 @@ type LeasedGrant interface {
 	// renewed nor ended by [Lock].
 	//
 	// It fails with an error that matches [ErrLost] if somebody else has or had
-	// the lock; after any other error it is tried again. It returns soon after
-	// ctx ends. It is called by one goroutine at a time, and never during a
-	// Release.
+	// the lock, and with one that matches [fs.ErrInvalid], having done nothing,
+	// if there is no such lifetime; after any other error it is tried again. It
+	// returns soon after ctx ends. It is called by one goroutine at a time, and
+	// never during a Release.
 	Renew(ctx context.Context, lifetime time.Duration) (time.Duration, error)
 }
 

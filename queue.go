@@ -541,14 +541,11 @@ func (q *queue) grantOf(t *tenure) Grant {
 	return q.grant
 }
 
-// renewalOf returns what renews the grant that t has, nil if t does not go on.
-func (q *queue) renewalOf(t *tenure) *renewal {
+// renewalOf returns what renews the grant that t has, if t goes on.
+func (q *queue) renewalOf(t *tenure) (r *renewal, held bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !t.goesOn() {
-		return nil
-	}
-	return q.renewal
+	return q.renewal, t.goesOn()
 }
 
 // position counts who of this process comes before w.

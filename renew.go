@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -67,9 +68,9 @@ func (m moment) after(earlier moment) time.Duration {
 // usable returns for how long after it was asked for a lease can be counted on.
 func usable(lifetime time.Duration) time.Duration { return lifetime - lifetime/sparesOf }
 
-// renewalOf begins to renew g, if it is to be renewed. If that fails g is not
+// startRenewal begins to renew g, if it ends by itself. If that fails g is not
 // held: nobody knows how long it would last.
-func renewalOf(ctx context.Context, g Grant, l *loss) (*renewal, error) {
+func startRenewal(ctx context.Context, g Grant, l *loss) (*renewal, error) {
 	leased, ok := g.(LeasedGrant)
 	if !ok {
 		return nil, nil
@@ -86,9 +87,10 @@ func renewalOf(ctx context.Context, g Grant, l *loss) (*renewal, error) {
 //
 // It fails with [ErrLost] if the hold was lost, with [ErrNotHeld] and
 // [ErrNotOwner] as ForceRelease does, and with [ErrUnsupported] if holds of this
-// kind do not end by themselves. After any other error the hold goes on: to the
-// end of its lease if a later renewal does not succeed, and of the shorter
-// lifetime if that was asked for, since it may have been granted.
+// kind do not end by themselves. A lifetime that cannot be had matches
+// [fs.ErrInvalid], and changes nothing. After any other error the hold goes on to
+// the end of its lease, if no later renewal succeeds; to that of a shorter
+// lifetime that was asked for, since it may have been granted.
 func (l *Lock) Renew(ctx context.Context, lifetime time.Duration) error {
 	if lifetime < 0 {
 		return l.fail("renew", invalid("lifetime %s", lifetime))
@@ -97,11 +99,16 @@ func (l *Lock) Renew(ctx context.Context, lifetime time.Duration) error {
 	if t == nil {
 		return l.notOwn(ctx, "renew", err)
 	}
-	r := t.queue.renewalOf(t)
-	if r == nil {
-		return l.fail("renew", fmt.Errorf("%w: a hold of this kind does not end by itself", ErrUnsupported))
+	r, held := t.queue.renewalOf(t)
+	switch {
+	case !held:
+		err = ErrNotHeld
+	case r == nil:
+		err = fmt.Errorf("%w: a hold of this kind does not end by itself", ErrUnsupported)
+	default:
+		err = r.renew(ctx, lifetime)
 	}
-	return l.fail("renew", r.renew(ctx, lifetime))
+	return l.fail("renew", err)
 }
 
 // renew renews the lease, for another lifetime if that is not 0.
@@ -115,45 +122,49 @@ func (r *renewal) renew(ctx context.Context, lifetime time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sent := now()
-	if err := r.begins(sent, lifetime, cancel); err != nil {
+	former, err := r.begins(sent, lifetime, cancel)
+	if err != nil {
 		return err
 	}
 	granted, err := r.grant.Renew(ctx, lifetime)
-	return r.ends(sent, granted, err)
+	return r.ends(sent, former, granted, err)
 }
 
-// begins says whether there is anything left to renew. A shorter lifetime counts
-// from the moment that it is asked for.
-func (r *renewal) begins(sent moment, lifetime time.Duration, cancel context.CancelFunc) error {
+// begins says whether there is anything left to renew, and returns the deadline.
+// A shorter lifetime counts from the moment that it is asked for.
+func (r *renewal) begins(sent moment, lifetime time.Duration, cancel context.CancelFunc) (former moment, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.paused {
-		return ErrNotHeld
+		return former, ErrNotHeld
 	}
 	if r.lifetime > 0 && r.deadline.after(sent) <= 0 {
 		r.runOut()
 	}
 	if err := r.loss.err(); err != nil {
-		return err
+		return former, err
 	}
+	former = r.deadline
 	if sooner := sent.add(usable(lifetime)); 0 < lifetime && lifetime < r.lifetime && r.deadline.after(sooner) > 0 {
 		r.deadline = sooner
 		r.look()
 	}
 	r.cancel = cancel
-	return nil
+	return former, nil
 }
 
 // ends notes what came of an attempt, and when the next one is due.
-func (r *renewal) ends(sent moment, granted time.Duration, err error) error {
+func (r *renewal) ends(sent, former moment, granted time.Duration, err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cancel, r.trouble = nil, err
-	if err == nil {
+	switch {
+	case err == nil:
 		r.lifetime, r.deadline = granted, sent.add(usable(granted))
-	}
-	if errors.Is(err, ErrLost) {
+	case errors.Is(err, ErrLost):
 		r.lose(err)
+	case errors.Is(err, fs.ErrInvalid): // nothing has been changed
+		r.deadline = former
 	}
 	if lost := r.loss.err(); lost != nil {
 		return lost

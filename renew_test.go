@@ -381,6 +381,20 @@ func TestShorterLifetimeCountsAtOnce(t *testing.T) {
 	})
 }
 
+func TestLifetimeThatIsRefusedChangesNothing(t *testing.T) {
+	leases(t, func(t *testing.T, l *filelock.Lock, g *leased) {
+		h, err := l.Acquire(bg)
+		must(t, err)
+		g.renews(func(context.Context, time.Duration) error { return fs.ErrInvalid })
+		want(t, l.Renew(h.Context(), time.Nanosecond), fs.ErrInvalid)
+		g.renews(fails)
+		if d := lostAfter(t, h, g.start); d != lifetime*9/10 {
+			t.Errorf("it is lost after %v", d)
+		}
+		want(t, h.Release(), filelock.ErrLost)
+	})
+}
+
 func TestRenewIsForTheOwner(t *testing.T) {
 	leases(t, func(t *testing.T, l *filelock.Lock, g *leased) {
 		want(t, l.Renew(bg, 0), filelock.ErrNotHeld)

@@ -263,18 +263,25 @@ func (g *grant) write(ctx context.Context, path string, ends time.Time) (info sy
 		info, err = g.own.Touch(path, ends)
 		return false, err
 	})
+	if err == nil && info.ModTime < ends.UnixNano() {
+		err = fmt.Errorf("the file system has made %s of %s", time.Unix(0, info.ModTime).UTC(), ends.UTC())
+	}
 	return info, err
 }
 
 // Renew writes a later end of the lease, if the lock is still ours.
 func (g *grant) Renew(ctx context.Context, lifetime time.Duration) (time.Duration, error) {
-	if lifetime > 0 {
+	former := g.lifetime
+	if lifetime != 0 {
 		if err := checkLifetime(lifetime); err != nil {
 			return 0, err
 		}
 		g.lifetime = lifetime
 	}
 	_, err := g.touch(ctx, g.path)
+	if err != nil {
+		g.lifetime = former
+	}
 	switch {
 	case errors.Is(err, mark.ErrChanged):
 		return 0, filelock.ErrLost

@@ -98,9 +98,16 @@ func checkHost(host string, separator rune) error {
 	return nil
 }
 
+// longest is a lifetime that all file systems can write the end of for now. Some
+// know no time after 2038.
+const longest = 5 * 365 * 24 * time.Hour
+
 func checkLifetime(d time.Duration) error {
-	if d < time.Second {
-		return invalid("a lifetime of %s is less than a second, in which the times of locks are written", d)
+	switch {
+	case d < time.Second:
+		return invalid("a lifetime of %s is less than a second, in which the ends of leases are written", d)
+	case d > longest:
+		return invalid("a lifetime of %s is more than five years, for which not all file systems have a time", d)
 	}
 	return nil
 }

@@ -481,6 +481,28 @@ func TestLaw09ClaimIsLookedAtAgain(t *testing.T) {
 	}
 }
 
+// TestLeaseNeedsNoFlock, but for tokens.
+func TestLeaseNeedsNoFlock(t *testing.T) {
+	defer fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if op == fault.Lock {
+			return syscall.ENOLCK
+		}
+		return nil
+	}})()
+	path := lockPath(t)
+	leave(t, path, "another.example", 1, time.Now().Add(-time.Hour))
+	l := lease.New(path, quick)
+	h := acquire(t, l)
+	must(t, l.Refresh(h.Context(), 0))
+	must(t, h.Release())
+	nothingIsLeft(t, path)
+	_, err := lease.New(path, fenced).Acquire(bg)
+	want(t, err, filelock.ErrUnsupported)
+	if left := files(t, path); len(left) != 1 { // the token's file
+		t.Errorf("%q are left", left)
+	}
+}
+
 // TestLaw24TrapsAreNotFollowed has what a stranger could put in the lock's place.
 func TestLaw24TrapsAreNotFollowed(t *testing.T) {
 	for name, set := range map[string]func(path string) error{

@@ -40,7 +40,8 @@
 // flock(2). Where it has none, as NFS may not, the last look at the lock and its
 // removal follow each other at once, but somebody else who breaks it in between,
 // and takes it, loses it. The file systems of some clients show names and times
-// that are seconds old: the slop has to cover that too.
+// that are seconds old: the slop has to cover that too. Suspend is counted on
+// Linux, macOS and Windows; elsewhere the wall clock alone tells of it.
 //
 // Besides the lock file there is a claim, a file with a longer name. It stays
 // behind if the process is killed, until its lock is broken; and for ever if that
@@ -71,11 +72,13 @@ var ErrSkew = errors.New("the clocks of this machine and of the file system diff
 // unless it is told otherwise, and renews.
 type Config struct {
 	// Lifetime is how long the lease lasts from each time that it is acquired
-	// or renewed: [DefaultLifetime] if it is 0, and a second at least. The end
-	// is written in whole seconds, rounded up.
+	// or renewed: [DefaultLifetime] if it is 0, and from a second to five years.
+	// The end is written in whole seconds, rounded up.
 	Lifetime time.Duration
 
-	// NoRenewal leaves it to the holder to call [Lock.Refresh] in time.
+	// NoRenewal leaves it to the holder to call [Lock.Refresh] in time. Other
+	// goroutines of its own process wait until it releases the lock, however
+	// long ago the lease has ended.
 	NoRenewal bool
 
 	// Slop is how much clocks may differ, and for how long a lease is left

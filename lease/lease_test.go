@@ -157,6 +157,7 @@ func TestRelativePathStandsAsItIs(t *testing.T) {
 func TestMisuseIsNamedByTheFirstAcquisition(t *testing.T) {
 	for text, l := range map[string]*lease.Lock{
 		"less than a second":       lease.New("x", lease.Config{Lifetime: time.Millisecond}),
+		"more than five years":     lease.New("x", lease.Config{Lifetime: 1<<63 - 1}),
 		"-1s":                      lease.New("x", lease.Config{Lifetime: -time.Second}),
 		"slop -1s":                 lease.New("x", lease.Config{Slop: -time.Second}),
 		"'a' is a letter":          lease.New("x", lease.Config{Separator: 'a'}),
@@ -234,9 +235,13 @@ func TestRefreshKeepsItsLifetime(t *testing.T) {
 	h = acquire(t, l)
 	ends(now, time.Minute)
 	must(t, h.Release())
-	for _, d := range []time.Duration{-1, time.Millisecond} {
-		want(t, l.Refresh(bg, d), fs.ErrInvalid)
+	h = acquire(t, l)
+	for _, d := range []time.Duration{-1, time.Millisecond, 1<<63 - 1} {
+		want(t, l.Refresh(h.Context(), d), fs.ErrInvalid)
+		want(t, l.Renew(h.Context(), d), fs.ErrInvalid)
 	}
+	ends(now, time.Minute)
+	must(t, h.Release())
 	_, err := l.Acquire(bg)
 	want(t, err, fs.ErrInvalid)
 }
