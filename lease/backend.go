@@ -160,9 +160,10 @@ func (c *claimant) claim() (*grant, error) {
 	if err != nil {
 		return nil, err
 	}
+	made := time.Unix(0, own.Made().ModTime)
 	return &grant{
-		backend: c.backend, own: own, path: c.path, claim: c.path + end, lifetime: c.lifetime,
-		offset: time.Unix(0, own.Made().ModTime).Sub(before),
+		backend: c.backend, own: own, path: c.path, claim: c.path + end,
+		lifetime: c.lifetime, ends: whole(made), offset: made.Sub(before),
 	}, nil
 }
 
@@ -220,6 +221,7 @@ type grant struct {
 	own         *mark.Own
 	path, claim string // from the root
 	lifetime    time.Duration
+	ends        time.Time     // as was written last
 	offset      time.Duration // of the file system's clock from ours, when the claim was made
 	linked      bool          // it may have the lock's name
 	token       uint64
@@ -231,8 +233,7 @@ type grant struct {
 // It fails with [mark.ErrChanged] if the claim is not there.
 func (g *grant) touch(ctx context.Context, path string) (there time.Time, err error) {
 	before := g.backend.now()
-	ends := whole(before.Add(g.lifetime))
-	info, err := g.write(ctx, path, ends)
+	info, err := g.write(ctx, path, g.ends) // what stands there, to be told the time
 	if err != nil {
 		return there, err
 	}
@@ -244,8 +245,13 @@ func (g *grant) touch(ctx context.Context, path string) (there time.Time, err er
 		return there, fmt.Errorf("%w of %s: it is %s here, and %s there", ErrSkew, slop,
 			after.Format(time.RFC3339), there.Format(time.RFC3339))
 	}
-	if later := whole(there.Add(g.lifetime)); later.After(ends) {
-		_, err = g.write(ctx, path, later)
+	later := before
+	if there.After(later) {
+		later = there
+	}
+	ends := whole(later.Add(g.lifetime))
+	if _, err = g.write(ctx, path, ends); err == nil {
+		g.ends = ends
 	}
 	return there, err
 }

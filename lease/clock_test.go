@@ -92,9 +92,14 @@ func TestSkewBeyondTheSlopIsAnError(t *testing.T) {
 		var jump atomic.Int64
 		l := lease.NewAt(func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }, path, lease.Config{})
 		h := acquire(t, l)
+		ends, err := l.Expiration(bg)
+		must(t, err)
 		jump.Store(int64(ahead))
 		want(t, l.Refresh(h.Context(), 0), lease.ErrSkew)
 		jump.Store(0)
+		if after, err := l.Expiration(bg); err != nil || !after.Equal(ends) {
+			t.Errorf("a clock that is wrong has made %v of %v, %v", after, ends, err)
+		}
 		must(t, l.Refresh(h.Context(), 0))
 		must(t, h.Release())
 	}
