@@ -17,7 +17,8 @@
 //
 // [New] is for everything that lives on one machine: a lock of the operating
 // system, which goes with the process that has it. [NewSoft] is for file systems
-// that have none, and to work with py-filelock's SoftFileLock. [NewLock] makes
+// that have none, and to work with py-filelock's SoftFileLock. Package lease has
+// flufl.lock's lock, which ends by itself when its holder does. [NewLock] makes
 // a lock of any other kind from a [Backend]. They share all that follows.
 //
 // # Owners
