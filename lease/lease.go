@@ -46,6 +46,10 @@
 // Besides the lock file there is a claim, a file with a longer name. It stays
 // behind if the process is killed, until its lock is broken; and for ever if that
 // happens before it has the lock, or just after it has given it back.
+//
+// # AIX
+//
+// There are no leases: acquisitions fail with [errors.ErrUnsupported].
 package lease
 
 import (
@@ -108,8 +112,10 @@ type Config struct {
 	RetryErrors []error
 }
 
-// A Lock is a lease that flufl.lock would call a Lock. Its Do, Acquire,
-// TryAcquire and all else are those of [filelock.Lock].
+// A Lock is the lease of one lock file, flufl.lock's Lock. What is not described
+// here, Do, Acquire and TryAcquire among it, is as with any [filelock.Lock].
+//
+// flufl.lock's is_locked is [filelock.Lock.Held], which refreshes nothing.
 type Lock struct {
 	*filelock.Lock
 	backend *backend
