@@ -174,14 +174,14 @@ func (r *renewal) ends(sent, former moment, granted time.Duration, err error) er
 		if err != nil {
 			pause = r.lifetime / retriesIn
 		}
-		after(&r.next, pause, r.again)
+		arm(&r.next, pause, r.again)
 		r.look()
 	}
 	return err
 }
 
-// after has f called after d, and not when it was to be called before.
-func after(timer **time.Timer, d time.Duration, f func()) {
+// arm has f called after d, and not when it was to be called before.
+func arm(timer **time.Timer, d time.Duration, f func()) {
 	if *timer == nil {
 		*timer = time.AfterFunc(d, f)
 		return
@@ -213,7 +213,7 @@ func (r *renewal) look() {
 		r.runOut()
 		return
 	}
-	after(&r.watch, min(left, glance), r.watching)
+	arm(&r.watch, min(left, glance), r.watching)
 }
 
 func (r *renewal) runOut() {
@@ -265,7 +265,7 @@ func (r *renewal) resume() {
 	defer r.mu.Unlock()
 	r.paused = false
 	if r.lifetime > 0 && r.loss.err() == nil {
-		after(&r.next, 0, r.again)
+		arm(&r.next, 0, r.again)
 		r.look()
 	}
 }

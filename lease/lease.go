@@ -32,7 +32,9 @@
 // # What is not promised
 //
 // A holder that is stopped for longer than its lease still runs on for the
-// instant until it is told. A wall clock that is set forward while a lease is
+// instant until it is told; and for a third of the lifetime, until it wants to
+// renew, if its clocks stood still as well, as those of a virtual machine that
+// was paused do until they are set. A wall clock that is set forward while a lease is
 // held ends it early for those who judge it by that clock, and the holder is
 // told after that, not before. flufl.lock looks at its own clock alone, breaks by
 // path, and may remove a successor's lock if it is stopped just then; ours never

@@ -266,6 +266,23 @@ func TestRefreshIsForTheHolder(t *testing.T) {
 	nothingIsLeft(t, path)
 }
 
+// TestRefreshThroughAnotherObject is for the owner's hold all the same.
+func TestRefreshThroughAnotherObject(t *testing.T) {
+	path := lockPath(t)
+	a, b := lease.New(path, quick), lease.New(path, quick)
+	must(t, a.Do(bg, func(ctx context.Context) error {
+		before, err := b.Expiration(bg)
+		must(t, err)
+		must(t, b.Refresh(ctx, time.Hour))
+		after, err := a.Expiration(bg)
+		if err != nil || after.Sub(before) < 50*time.Minute {
+			t.Errorf("%v, then %v, %v", before, after, err)
+		}
+		return ctx.Err()
+	}))
+	nothingIsLeft(t, path)
+}
+
 // TestWithoutRenewalAHoldOutlivesItsLease as long as nobody else comes.
 func TestWithoutRenewalAHoldOutlivesItsLease(t *testing.T) {
 	path := lockPath(t)
