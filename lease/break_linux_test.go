@@ -1,0 +1,100 @@
+package lease_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/lease"
+)
+
+func init() { roles["breaking"] = breaking }
+
+// breaking is a process that again and again breaks a lease that has ended, has
+// the lock, and leaves it as if it had been killed. Its arguments are the
+// directory, how long to go on, and "unguarded" if there is no flock.
+func breaking(args []string) error {
+	s := scene{args[0]}
+	d, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
+	if len(args) > 2 {
+		fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			if op == fault.Lock {
+				return syscall.ENOLCK
+			}
+			return nil
+		}})
+	}
+	l, n := lease.New(s.lock(), quick), 0
+	for end := time.Now().Add(d); time.Now().Before(end); n++ {
+		h, err := l.Acquire(bg, filelock.WithPollInterval(100*time.Microsecond), filelock.WithTimeout(10*time.Second))
+		if err != nil {
+			return err
+		}
+		if err := s.count(io.Discard); err != nil {
+			return err
+		}
+		own := fmt.Sprintf("%s.%d", s.lock(), os.Getpid())
+		err = errors.Join(os.WriteFile(own, []byte(s.lock()+"|another|1|1"), 0o666), age(own), os.Rename(own, s.lock()))
+		if err != nil {
+			return err
+		}
+		if err := h.Release(); !errors.Is(err, filelock.ErrLost) {
+			return fmt.Errorf("the release of what is gone: %w", err)
+		}
+	}
+	fmt.Println(n)
+	return nil
+}
+
+// storm has processes break leases for a while, and returns how many they broke
+// and what went wrong.
+func storm(t *testing.T, d time.Duration, how ...string) (breaks, failures int) {
+	s := scene{t.TempDir()}
+	must(t, os.WriteFile(s.counter(), fmt.Appendf(nil, "%10d\n", 0), 0o666))
+	var procs []*testproc.Proc
+	for range 6 {
+		procs = append(procs, testproc.Start(t, "breaking", append([]string{s.dir, d.String()}, how...)...))
+	}
+	for _, p := range procs {
+		n, err := strconv.Atoi(strings.TrimSpace(p.Rest()))
+		if errWait := p.Wait(); errWait != nil || err != nil {
+			failures++
+		}
+		breaks += n
+	}
+	return breaks, failures
+}
+
+// TestLaw07OnlyTheInspectedLeaseIsBroken would let two have the lock if another
+// one were ever removed.
+func TestLaw07OnlyTheInspectedLeaseIsBroken(t *testing.T) {
+	d := time.Duration(rounds(t, "FILELOCK_BREAK_SECONDS", 1)) * time.Second
+	breaks, failures := storm(t, d)
+	if failures > 0 || breaks < 10 {
+		t.Errorf("%d of 6 processes failed, in %d breaks", failures, breaks)
+	}
+	t.Logf("%d breaks in %v", breaks, d)
+}
+
+// TestLaw07IsFoundBroken where nobody can be kept from a lock, as the package
+// says: so the test above would notice.
+func TestLaw07IsFoundBroken(t *testing.T) {
+	for range 20 {
+		if _, failures := storm(t, 500*time.Millisecond, "unguarded"); failures > 0 {
+			return
+		}
+	}
+	t.Error("breaking without flock goes unnoticed")
+}
