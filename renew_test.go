@@ -107,11 +107,12 @@ func lostAfter(t *testing.T, h *filelock.Hold, since time.Time) time.Duration {
 	case <-time.After(time.Hour):
 		t.Fatal("it is not lost")
 	}
-	cause := context.Cause(h.Context())
-	if h.Context().Err() == nil || !errors.Is(cause, filelock.ErrLost) {
+	after := time.Since(since)
+	<-h.Context().Done() // follows at once
+	if cause := context.Cause(h.Context()); !errors.Is(cause, filelock.ErrLost) || time.Since(since) != after {
 		t.Errorf("the context ended with %v", cause)
 	}
-	return time.Since(since)
+	return after
 }
 
 func TestLeaseIsRenewedWhileItIsHeld(t *testing.T) {
