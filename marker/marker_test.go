@@ -73,8 +73,10 @@ func provable() []locktest.Kind {
 
 func kindNamed(name string) locktest.Kind {
 	for _, k := range kinds() {
-		if k.Name == name {
-			return k
+		for _, k := range []locktest.Kind{k, clearing(k)} {
+			if k.Name == name {
+				return k
+			}
 		}
 	}
 	panic("no kind " + name)
