@@ -42,9 +42,13 @@ type Kind struct {
 	Bare      bool // knows no [filelock.FileOption]: see [Options]
 	// LockFile returns what stands for the lock at path; nil: that path itself.
 	LockFile func(path string) string
+
+	NoFile    bool // a lock is a name that has one spelling, and no file's
+	NoOthers  bool // other processes do not see its locks
+	HasTokens bool // holds have fencing tokens
 }
 
-// Options returns opts for a kind that is Bare.
+// Options returns opts for a kind that is Bare, or no file's.
 func Options(opts []filelock.FileOption) (all []filelock.Option) {
 	for _, o := range opts {
 		all = append(all, o.(filelock.Option))
