@@ -1,0 +1,93 @@
+//go:build linux && !mips && !mipsle && !mips64 && !mips64le
+
+package flock
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// acquireUntil waits in the kernel, and has a signal end that when the deadline
+// comes. So the system call itself tells whether the lock was granted before.
+func (s *settings) acquireUntil(fd int, deadline time.Time) error {
+	if err := interruptible(unix.SIGALRM); err != nil {
+		return err
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var over atomic.Bool
+	defer interrupt(unix.Gettid(), deadline, &over)()
+	for {
+		if err := s.call(fd, false); err != unix.EINTR || over.Load() {
+			return err
+		}
+	}
+}
+
+// interrupt sends a thread SIGALRM from the deadline on, again and again since
+// it may come before the call that it is meant to end. None is sent when stop
+// has returned: the command would get it.
+func interrupt(thread int, deadline time.Time, over *atomic.Bool) (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		pause := time.Until(deadline)
+		for {
+			select {
+			case <-quit:
+				return
+			case <-time.After(pause):
+			}
+			over.Store(true)
+			unix.Tgkill(unix.Getpid(), thread, unix.SIGALRM)
+			pause = time.Millisecond
+		}
+	}()
+	return func() {
+		close(quit)
+		<-done
+	}
+}
+
+// interruptible has a signal interrupt system calls that package runtime would
+// have the kernel repeat. It remains the runtime's, which ignores it.
+func interruptible(s unix.Signal) error {
+	var action [8]uintptr // the kernel's: the handler, flags, and more
+	if err := sigaction(s, nil, &action); err != nil {
+		return err
+	}
+	const restart = 0x10000000 // SA_RESTART
+	action[1] &^= restart
+	return sigaction(s, &action, nil)
+}
+
+func sigaction(s unix.Signal, action, former *[8]uintptr) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s),
+		uintptr(unsafe.Pointer(action)), uintptr(unsafe.Pointer(former)), 8, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// obeySignals has signals end the program as they end others: the runtime would
+// ignore some, and write about the end by others. SIGHUP and SIGINT may be
+// ignored and remain so, SIGTERM does what it should, and the rest are not meant
+// to end anything or are the runtime's own. SIGALRM ends it unless there is a
+// deadline, which needs it.
+func obeySignals(deadline time.Time) {
+	byDefault := [8]uintptr{}
+	for _, s := range []unix.Signal{
+		unix.SIGQUIT, unix.SIGTRAP, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2,
+		unix.SIGPIPE, unix.SIGSTKFLT, unix.SIGVTALRM, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGIO, unix.SIGPWR, unix.SIGSYS,
+	} {
+		sigaction(s, &byDefault, nil)
+	}
+	if deadline.IsZero() {
+		sigaction(unix.SIGALRM, &byDefault, nil)
+	}
+}
