@@ -1,15 +1,27 @@
+// The runtime would keep two files open to see how many processors it may use.
+// A command of flock's expects the locked file under the first free number.
+//go:debug containermaxprocs=0
+
 // Command filelock runs commands under file locks and tells who holds them.
+// Called flock, it is flock(1).
 package main
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+
+	"github.com/gofilelock/filelock/cmd/filelock/internal/flock"
 )
 
-func main() { os.Exit(dispatch(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	if filepath.Base(os.Args[0]) == "flock" {
+		os.Exit(flock.Main(os.Args[1:], os.Stdout, os.Stderr))
+	}
+	os.Exit(dispatch(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // Exit statuses beside those of the command that is run; sysexits.h has them.
 const (
@@ -22,10 +34,10 @@ const (
 )
 
 // A verb does what its name says and returns an exit status.
-type verb func(args []string, stdout, stderr io.Writer) int
+type verb func(args []string, stdout, stderr *os.File) int
 
-func dispatch(args []string, stdout, stderr io.Writer) int {
-	verbs := map[string]verb{"run": run, "status": status}
+func dispatch(args []string, stdout, stderr *os.File) int {
+	verbs := map[string]verb{"run": run, "status": status, "flock": flock.Main}
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
 		return exitUsage
@@ -44,7 +56,7 @@ func dispatch(args []string, stdout, stderr io.Writer) int {
 }
 
 // fail says what went wrong, and returns the exit status for it.
-func fail(stderr io.Writer, err error) int {
+func fail(stderr *os.File, err error) int {
 	fmt.Fprintf(stderr, "filelock: %v\n", err)
 	if errors.Is(err, fs.ErrInvalid) {
 		return exitUsage

@@ -114,9 +114,15 @@ func TestMisuse(t *testing.T) {
 			t.Errorf("%v: %+v", args, r)
 		}
 	}
-	for _, args := range [][]string{{"--help"}, {"help"}, {"run", "-h"}, {"status", "--help"}} {
-		if r := runProgram(t, args...); r.status != 0 || r.stdout != usage {
-			t.Errorf("%v: %+v", args, r)
+	for page, calls := range map[string][][]string{
+		usage:                              {{"--help"}, {"help"}},
+		(&runSettings{}).command().Usage(): {{"run", "-h"}, {"run", "--he"}},
+		statusCommand(new(bool)).Usage():   {{"status", "--help"}},
+	} {
+		for _, args := range calls {
+			if r := runProgram(t, args...); r.status != 0 || r.stdout != page {
+				t.Errorf("%v: %+v", args, r)
+			}
 		}
 	}
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {

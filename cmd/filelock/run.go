@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -14,42 +13,90 @@ import (
 	"time"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/cmd/filelock/internal/getopt"
 )
 
+// runSettings are what the options of the verb run say.
+type runSettings struct {
+	noWait   bool
+	wait     time.Duration
+	shared   bool
+	conflict int
+	soft     bool
+}
+
+// command returns the command line, with options that set s. Where flock(1) has
+// them they are called as it calls them.
+func (s *runSettings) command() *getopt.Command {
+	*s = runSettings{wait: noLimit, conflict: exitConflict}
+	return &getopt.Command{
+		Name:     "filelock run",
+		Synopsis: []string{"[OPTION...] FILE COMMAND [ARG...]"},
+		About: `
+Takes the lock of FILE, runs COMMAND, gives the lock back. It waits while
+somebody else has the lock, and after a second says for whom. Its exit status is
+the command's, or 128 and the number of the signal that ended it.`,
+		InOrder: true,
+		Options: []getopt.Option{
+			{Short: "s", Long: []string{"shared"}, Set: getopt.True(&s.shared), Help: "take a shared lock"},
+			{Short: "xe", Long: []string{"exclusive"}, Set: getopt.To(&s.shared, false), Help: "take an exclusive lock, as by default"},
+			{Short: "n", Long: []string{"nonblock", "nonblocking", "nb"}, Set: getopt.True(&s.noWait), Help: "do not wait: fail at once if somebody else has the lock"},
+			{Short: "w", Long: []string{"timeout", "wait"}, Arg: "SECONDS", Set: s.setWait, Help: "wait no longer than that; fractions are allowed"},
+			{Short: "E", Long: []string{"conflict-exit-code"}, Arg: "NUMBER", Set: s.setConflict, Help: "the exit status if the lock was not to be had (1)"},
+			softOption(&s.soft, `hold the lock by the existence of FILE, for file systems
+without locks of their own. If filelock is killed (kill -9)
+COMMAND goes on without the lock, as the marker then names a
+dead process; without --soft COMMAND inherits the lock (Unix)`),
+			help,
+		},
+	}
+}
+
+func (s *runSettings) setConflict(text string) (err error) {
+	if s.conflict, err = strconv.Atoi(text); err != nil || s.conflict < 0 || s.conflict > 255 {
+		return fmt.Errorf("'%s' is no exit status (0 to 255)", text)
+	}
+	return nil
+}
+
+// setWait reads a timeout. What is too long for a [time.Duration] is no limit.
+func (s *runSettings) setWait(text string) error {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) || !(n >= 0) { // nor is NaN
+		return fmt.Errorf("'%s' is not a number of seconds to wait", text)
+	}
+	s.wait = noLimit
+	if n *= float64(time.Second); n < math.MaxInt64 {
+		s.wait = time.Duration(n)
+	}
+	return nil
+}
+
+// noLimit is a timeout that never comes.
+const noLimit time.Duration = -1
+
 // run is the verb of that name.
-func run(args []string, stdout, stderr io.Writer) int {
-	flags := newFlags("run")
-	noWait := flags.Bool("n", false, "")
-	wait := noLimit
-	flags.Func("w", "", func(text string) (err error) {
-		wait, err = seconds(text)
-		return err
-	})
-	shared := flags.Bool("s", false, "")
-	soft := flags.Bool("soft", false, "")
-	conflict := flags.Int("E", exitConflict, "")
-	if status, ok := parse(flags, args, 2, stdout, stderr); !ok {
+func run(args []string, stdout, stderr *os.File) int {
+	var set runSettings
+	operands, status, ok := parse(set.command(), args, 2, stdout, stderr)
+	if !ok {
 		return status
 	}
-	if *conflict < 0 || *conflict > 255 {
-		fmt.Fprintf(stderr, "filelock: run: -E %d is no exit status (0 to 255)\n", *conflict)
-		return exitUsage
-	}
-	path, command := flags.Arg(0), flags.Args()[1:]
+	path, command := operands[0], operands[1:]
 
-	opts := []filelock.AcquireOption{filelock.WithTimeout(wait), filelock.OnWait(func(w filelock.WaitInfo) {
+	opts := []filelock.AcquireOption{filelock.WithTimeout(set.wait), filelock.OnWait(func(w filelock.WaitInfo) {
 		fmt.Fprintf(stderr, "filelock: %s: waiting for %s\n", w.Path, w.Holder)
 	})}
-	if *noWait {
+	if set.noWait {
 		opts = append(opts, filelock.NonBlocking())
 	}
-	if *shared {
+	if set.shared {
 		opts = append(opts, filelock.Shared())
 	}
 
 	signals := catch()
 	ctx, stop := until(signals)
-	hold, err := open(path, *soft).Acquire(ctx, opts...)
+	hold, err := open(path, set.soft).Acquire(ctx, opts...)
 	if ended := stop(); ended != nil {
 		if err == nil { // it came with the lock
 			err = hold.Release()
@@ -62,11 +109,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		status := fail(stderr, err)
 		if errors.Is(err, filelock.ErrLocked) {
-			return *conflict
+			return set.conflict
 		}
 		return status
 	}
-	status := runCommand(command, hold.File(), signals, stdout, stderr)
+	status = runCommand(command, hold.File(), signals, stdout, stderr)
 	if err := hold.Release(); err != nil { // signals no longer matter: it takes little time
 		failed := fail(stderr, err)
 		if status == 0 {
@@ -74,21 +121,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	return status
-}
-
-// noLimit is a timeout that never comes.
-const noLimit time.Duration = -1
-
-// seconds reads a timeout. What is too long for a [time.Duration] is no limit.
-func seconds(text string) (time.Duration, error) {
-	n, err := strconv.ParseFloat(text, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) || !(n >= 0) { // nor is NaN
-		return 0, errors.New("not a number of seconds to wait")
-	}
-	if n *= float64(time.Second); n >= math.MaxInt64 {
-		return noLimit, nil
-	}
-	return time.Duration(n), nil
 }
 
 // open returns the lock of the kind that is asked for.
@@ -126,7 +158,7 @@ func until(signals <-chan os.Signal) (ctx context.Context, stop func() os.Signal
 // signals on to it, but if one asks the program to end before the command has
 // started, it does not start. The command inherits the file that is locked, so
 // that it keeps the lock if this process is killed.
-func runCommand(command []string, file *os.File, signals <-chan os.Signal, stdout, stderr io.Writer) int {
+func runCommand(command []string, file *os.File, signals <-chan os.Signal, stdout, stderr *os.File) int {
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, stdout, stderr
 	if file != nil {

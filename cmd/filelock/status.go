@@ -4,20 +4,37 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
+	"os"
+
+	"github.com/gofilelock/filelock/cmd/filelock/internal/getopt"
 )
 
+// statusCommand returns the command line of the verb status.
+func statusCommand(soft *bool) *getopt.Command {
+	return &getopt.Command{
+		Name:     "filelock status",
+		Synopsis: []string{"[OPTION...] FILE..."},
+		About: `
+Tells who holds the locks of files, and disturbs nobody. The exit status is 0 if
+all are free and 1 if one is held.`,
+		Options: []getopt.Option{
+			softOption(soft, "the locks that are held by the existence of FILE"),
+			help,
+		},
+	}
+}
+
 // status is the verb of that name.
-func status(args []string, stdout, stderr io.Writer) int {
-	flags := newFlags("status")
-	soft := flags.Bool("soft", false, "")
-	if status, ok := parse(flags, args, 1, stdout, stderr); !ok {
+func status(args []string, stdout, stderr *os.File) int {
+	var soft bool
+	paths, status, ok := parse(statusCommand(&soft), args, 1, stdout, stderr)
+	if !ok {
 		return status
 	}
 	var report bytes.Buffer
 	worst := 0
-	for _, path := range flags.Args() {
-		s, err := open(path, *soft).Inspect(context.Background())
+	for _, path := range paths {
+		s, err := open(path, soft).Inspect(context.Background())
 		switch {
 		case err != nil:
 			worst = max(worst, fail(stderr, err))
