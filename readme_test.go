@@ -50,8 +50,8 @@ func replaceJoin(line string) string {
 }
 
 // TestImportsPointOneWay asks for the layers: commands and examples above the
-// library, internal packages below it, and no package that imports a sibling
-// above its own layer.
+// packages that people use, these above the library, internal packages below
+// it, and no package that imports one of its own layer.
 func TestImportsPointOneWay(t *testing.T) {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
@@ -74,6 +74,10 @@ func TestImportsPointOneWay(t *testing.T) {
 				t.Errorf("the library imports %s", imported)
 			case strings.HasPrefix(pkg, root+"/internal/") && !internal && !forTests:
 				t.Errorf("%s imports what is above it: %s", pkg, imported)
+			case strings.HasPrefix(pkg, root+"/cmd/"), strings.HasPrefix(pkg, root+"/examples/"):
+				if command, _, _ := strings.Cut(pkg, "/internal/"); strings.HasPrefix(rest, "/cmd/") && !strings.HasPrefix(imported, command+"/internal/") {
+					t.Errorf("%s imports another command's %s", pkg, imported)
+				}
 			case !internal && rest != "":
 				t.Errorf("%s imports its sibling %s", pkg, imported)
 			}

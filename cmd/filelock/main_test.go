@@ -117,7 +117,7 @@ func TestMisuse(t *testing.T) {
 	for page, calls := range map[string][][]string{
 		usage:                              {{"--help"}, {"help"}},
 		(&runSettings{}).command().Usage(): {{"run", "-h"}, {"run", "--he"}},
-		statusCommand(new(bool)).Usage():   {{"status", "--help"}},
+		statusCommand(new(kind)).Usage():   {{"status", "--help"}},
 	} {
 		for _, args := range calls {
 			if r := runProgram(t, args...); r.status != 0 || r.stdout != page {

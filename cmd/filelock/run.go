@@ -22,7 +22,7 @@ type runSettings struct {
 	wait     time.Duration
 	shared   bool
 	conflict int
-	soft     bool
+	kind     kind
 }
 
 // command returns the command line, with options that set s. Where flock(1) has
@@ -35,20 +35,20 @@ func (s *runSettings) command() *getopt.Command {
 		About: `
 Takes the lock of FILE, runs COMMAND, gives the lock back. It waits while
 somebody else has the lock, and after a second says for whom. Its exit status is
-the command's, or 128 and the number of the signal that ended it.`,
+the command's, or 128 and the number of the signal that ended it.
+
+On Unix COMMAND inherits the lock, so that it outlives filelock. Of a kind that is
+held by a file that exists it does not: if filelock is killed (kill -9), COMMAND
+goes on without the lock.`,
 		InOrder: true,
-		Options: []getopt.Option{
+		Options: append([]getopt.Option{
 			{Short: "s", Long: []string{"shared"}, Set: getopt.True(&s.shared), Help: "take a shared lock"},
 			{Short: "xe", Long: []string{"exclusive"}, Set: getopt.To(&s.shared, false), Help: "take an exclusive lock, as by default"},
 			{Short: "n", Long: []string{"nonblock", "nonblocking", "nb"}, Set: getopt.True(&s.noWait), Help: "do not wait: fail at once if somebody else has the lock"},
 			{Short: "w", Long: []string{"timeout", "wait"}, Arg: "SECONDS", Set: s.setWait, Help: "wait no longer than that; fractions are allowed"},
 			{Short: "E", Long: []string{"conflict-exit-code"}, Arg: "NUMBER", Set: s.setConflict, Help: "the exit status if the lock was not to be had (1)"},
-			softOption(&s.soft, `hold the lock by the existence of FILE, for file systems
-without locks of their own. If filelock is killed (kill -9)
-COMMAND goes on without the lock, as the marker then names a
-dead process; without --soft COMMAND inherits the lock (Unix)`),
 			help,
-		},
+		}, s.kind.options()...),
 	}
 }
 
@@ -96,7 +96,7 @@ func run(args []string, stdout, stderr *os.File) int {
 
 	signals := catch()
 	ctx, stop := until(signals)
-	hold, err := open(path, set.soft).Acquire(ctx, opts...)
+	hold, err := set.kind.open(path).Acquire(ctx, opts...)
 	if ended := stop(); ended != nil {
 		if err == nil { // it came with the lock
 			err = hold.Release()
@@ -121,19 +121,6 @@ func run(args []string, stdout, stderr *os.File) int {
 		}
 	}
 	return status
-}
-
-// open returns the lock of the kind that is asked for.
-func open(path string, soft bool) locker {
-	if soft {
-		return filelock.NewSoft(path)
-	}
-	return filelock.New(path)
-}
-
-type locker interface {
-	filelock.Locker
-	Inspect(context.Context) (filelock.State, error)
 }
 
 // until returns a context that ends when one of signals asks the program to,

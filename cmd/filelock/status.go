@@ -10,31 +10,28 @@ import (
 )
 
 // statusCommand returns the command line of the verb status.
-func statusCommand(soft *bool) *getopt.Command {
+func statusCommand(k *kind) *getopt.Command {
 	return &getopt.Command{
 		Name:     "filelock status",
 		Synopsis: []string{"[OPTION...] FILE..."},
 		About: `
 Tells who holds the locks of files, and disturbs nobody. The exit status is 0 if
 all are free and 1 if one is held.`,
-		Options: []getopt.Option{
-			softOption(soft, "the locks that are held by the existence of FILE"),
-			help,
-		},
+		Options: append([]getopt.Option{help}, k.options()...),
 	}
 }
 
 // status is the verb of that name.
 func status(args []string, stdout, stderr *os.File) int {
-	var soft bool
-	paths, status, ok := parse(statusCommand(&soft), args, 1, stdout, stderr)
+	var k kind
+	paths, status, ok := parse(statusCommand(&k), args, 1, stdout, stderr)
 	if !ok {
 		return status
 	}
 	var report bytes.Buffer
 	worst := 0
 	for _, path := range paths {
-		s, err := open(path, soft).Inspect(context.Background())
+		s, err := k.open(path).Inspect(context.Background())
 		switch {
 		case err != nil:
 			worst = max(worst, fail(stderr, err))

@@ -22,11 +22,6 @@ filelock VERB --help has the options.
 // help is an option that all verbs have.
 var help = getopt.Option{Short: "h", Long: []string{"help"}, Set: getopt.Help, Help: "print this"}
 
-// softOption is one that all have which take or inspect a lock.
-func softOption(soft *bool, text string) getopt.Option {
-	return getopt.Option{Long: []string{"soft"}, Set: getopt.True(soft), Help: text}
-}
-
 // parse reads the arguments, and reports false with an exit status where the
 // verb has nothing to do.
 func parse(c *getopt.Command, args []string, atLeast int, stdout, stderr *os.File) (operands []string, status int, ok bool) {
