@@ -5,16 +5,20 @@ package filelock_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/lease"
 	"github.com/gofilelock/filelock/lockedfile"
+	"github.com/gofilelock/filelock/marker"
 )
 
 // The functions below are what docs/migrating.md shows, for the compiler.
@@ -67,6 +71,44 @@ func migratingFromZcLockfile(ctx context.Context, name string, fn func(context.C
 	use(filelock.WithContent(" {pid} {hostname} {command} {owner} {since}\n"))
 }
 
+func migratingFromLockfile(ctx context.Context, backend filelock.Backend) {
+	lock := marker.New("/some/file", marker.Config{})
+	use(marker.NewLink("/some/file", marker.Config{}), marker.NewMkdir("/some/file", marker.Config{}))
+	use(marker.NewSymlink("/some/file", marker.Config{}), marker.NewPID("/some/file", marker.Config{}))
+	use(filelock.NewLock(backend))
+	use(lock.Do(ctx, func(ctx context.Context) error { return nil }))
+	publish := lock.Guard(func(ctx context.Context) error { return nil }, filelock.NonBlocking())
+	hold, err := lock.Acquire(ctx)
+	use(lock.Acquire(ctx, filelock.WithTimeout(time.Minute)))
+	use(lock.TryAcquire(ctx))
+	use(publish, hold.Release(), errors.Is(err, filelock.ErrLocked), errors.Is(err, filelock.ErrTimeout), errors.Is(err, fs.ErrPermission))
+	use(filelock.ErrNotHeld, filelock.ErrNotOwner, filelock.ErrLost, "examples/sqlite", "LinkLockFile")
+	state, err := lock.Inspect(ctx)
+	use(state.Held, err, lock.Held(), lock.Depth(ctx), lock.Break(ctx, state), lock.LockFile(), lock.Path(), hold.Lost())
+	use(marker.New("/some/file", marker.Config{}, filelock.WithSharedOwner()), marker.Config{BreakStale: true})
+}
+
+func migratingFromFlufl(ctx context.Context) {
+	lock := lease.New("x.lck", lease.Config{NoRenewal: true})
+	use(lease.New("x.lck", lease.Config{Lifetime: 30 * time.Second}))
+	use(lease.New("x.lck", lease.Config{Separator: '+'}), lease.Config{Host: "host.example"})
+	use(lease.New("x.lck", lease.Config{}, filelock.WithTimeout(5*time.Second)))
+	use(lease.New("x.lck", lease.Config{RetryErrors: []error{syscall.ESTALE}}))
+	hold, err := lock.Acquire(ctx)
+	use(err, hold.Release(), lock.ReleaseIfHeld(ctx), lock.Refresh(ctx, 0), lock.Refresh(ctx, 30*time.Second), lock.RefreshIfHeld(ctx, 0))
+	use(lock.Acquire(ctx, filelock.WithTimeout(5*time.Second)))
+	lock.SetLifetime(30 * time.Second)
+	use(lock.Lifetime(), lock.Held(), lock.String(), lock.Path())
+	use(lock.State(ctx))
+	use(lease.Unlocked, lease.Ours, lease.OursExpired, lease.Stale, lease.TheirsExpired, lease.Unknown)
+	details, err := lock.Details(ctx)
+	use(details.Claim, err)
+	use(lock.Expiration(ctx))
+	use(lock.Host(ctx))
+	var fence lease.Fence
+	use(filelock.WithoutNesting(), lease.ErrSkew, lease.Config{Fencing: true}, hold.Token(), fence.Check(1))
+}
+
 func migratingFromGofrs(ctx context.Context, delay time.Duration, f *os.File) {
 	lock := filelock.New("x.lock")
 	use(filelock.WithMode(0o640), filelock.WithPollInterval(delay), filelock.NewFile(f))
@@ -89,6 +131,8 @@ func use(...any) {}
 var (
 	_ = migratingFromPyFilelock
 	_ = migratingFromZcLockfile
+	_ = migratingFromLockfile
+	_ = migratingFromFlufl
 	_ = migratingFromGofrs
 )
 
@@ -122,7 +166,8 @@ func TestMigratingIsCompiled(t *testing.T) {
 	must(t, err)
 	code := regexp.MustCompile("`([^`]+)`")
 	seen := 0
-	for line := range strings.Lines(string(page)) {
+	calls, _, _ := strings.Cut(string(page), "\n## The examples")
+	for line := range strings.Lines(calls) {
 		cells := strings.Split(strings.ReplaceAll(line, `\|`, "\x00"), "|")
 		if len(cells) != 4 {
 			continue // not of a table
@@ -157,4 +202,32 @@ func flat(t *testing.T, path string) string {
 	must(t, err)
 	before, _, _ := strings.Cut(string(text), "\n// knowsWord")
 	return before
+}
+
+// TestMigratingNamesTests looks for the tests and examples that the page names.
+func TestMigratingNamesTests(t *testing.T) {
+	page, err := os.ReadFile("docs/migrating.md")
+	must(t, err)
+	files, err := filepath.Glob("*_test.go")
+	must(t, err)
+	for _, dir := range []string{"lease", "lockedfile", "marker", "test/peers"} {
+		more, err := filepath.Glob(dir + "/*_test.go")
+		must(t, err)
+		files = append(files, more...)
+	}
+	var all strings.Builder
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		must(t, err)
+		all.Write(text)
+	}
+	names := regexp.MustCompile("`((?:Test|Example)[A-Za-z_]*)`").FindAllStringSubmatch(string(page), -1)
+	for _, name := range names {
+		if !strings.Contains(all.String(), "\nfunc "+name[1]+"(") {
+			t.Errorf("there is no %s", name[1])
+		}
+	}
+	if len(names) < 20 {
+		t.Errorf("%d names only", len(names))
+	}
 }
