@@ -88,6 +88,9 @@ func (p *program) run(args []string) (status int, err error) {
 		return 0, nil
 	case err != nil:
 		return 0, err
+	}
+	p.obeySignals()
+	switch {
 	case p.noFork && p.close:
 		return 0, fail(exitUsage, "the --no-fork and --close options are incompatible")
 	case len(args) == 0:
@@ -162,7 +165,6 @@ func (p *program) lock(f *file) error {
 	if err != nil {
 		return err
 	}
-	obeySignals(deadline)
 	began := time.Now()
 	for {
 		err := p.acquire(f.fd, deadline)

@@ -65,18 +65,32 @@ With the number of an open file it takes that file's lock and leaves it.`,
 	}
 }
 
-// setTimeout reads what strtod(3) does.
 func (s *settings) setTimeout(text string) error {
-	number := strings.TrimLeft(text, space)
-	if strings.ContainsAny(number, "xX") && !strings.ContainsAny(number, "pP") {
-		number += "p0"
-	}
-	n, err := strconv.ParseFloat(number, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) || strings.Contains(number, "_") {
+	n, err := float(strings.TrimLeft(text, space))
+	if err != nil {
 		return fail(exitUsage, "invalid timeout value: '%s'", text)
 	}
 	s.timeout = &n
 	return nil
+}
+
+// float reads what strtod(3) does: hexadecimal numbers without an exponent,
+// "nan" with a sign, numbers of any size, and no underscores.
+func float(text string) (float64, error) {
+	if len(text) > 3 && strings.ContainsAny(text[:1], "+-") && strings.EqualFold(text[1:], "nan") {
+		text = text[1:]
+	}
+	if strings.ContainsAny(text, "xX") && !strings.ContainsAny(text, "pP") {
+		text += "p0"
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if strings.Contains(text, "_") {
+		return 0, strconv.ErrSyntax
+	}
+	if errors.Is(err, strconv.ErrRange) {
+		err = nil
+	}
+	return n, err
 }
 
 func (s *settings) setConflict(text string) (err error) {
@@ -91,11 +105,11 @@ func (s *settings) setConflict(text string) (err error) {
 
 const space = " \t\n\v\f\r" // isspace(3)
 
-// number reads 32 bits.
+// number reads 32 bits. Only 64 bits too many are worse than what is no number.
 func number(what, text string) (int, error) {
-	n, err := strconv.ParseInt(strings.TrimLeft(text, space), 10, 32)
+	n, err := strconv.ParseInt(strings.TrimLeft(text, space), 10, 64)
 	switch {
-	case errors.Is(err, strconv.ErrRange):
+	case errors.Is(err, strconv.ErrRange), err == nil && n != int64(int32(n)):
 		return 0, fail(exitUsage, "%s: '%s': %s", what, text, describe(unix.ERANGE))
 	case err != nil:
 		return 0, fail(exitUsage, "%s: '%s'", what, text)

@@ -78,16 +78,16 @@ func sigaction(s unix.Signal, action, former *[8]uintptr) error {
 // ignore some, and write about the end by others. SIGHUP and SIGINT may be
 // ignored and remain so, SIGTERM does what it should, and the rest are not meant
 // to end anything or are the runtime's own. SIGALRM ends it unless there is a
-// deadline, which needs it.
-func obeySignals(deadline time.Time) {
+// timeout, which needs it.
+func (s *settings) obeySignals() {
 	byDefault := [8]uintptr{}
-	for _, s := range []unix.Signal{
+	for _, number := range []unix.Signal{
 		unix.SIGQUIT, unix.SIGTRAP, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2,
 		unix.SIGPIPE, unix.SIGSTKFLT, unix.SIGVTALRM, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGIO, unix.SIGPWR, unix.SIGSYS,
 	} {
-		sigaction(s, &byDefault, nil)
+		sigaction(number, &byDefault, nil)
 	}
-	if deadline.IsZero() {
+	if s.timeout == nil {
 		sigaction(unix.SIGALRM, &byDefault, nil)
 	}
 }

@@ -29,4 +29,4 @@ func (s *settings) acquireUntil(fd int, deadline time.Time) error {
 
 // obeySignals leaves signals to the runtime: SIGHUP, SIGINT and SIGTERM end the
 // program.
-func obeySignals(time.Time) {}
+func (s *settings) obeySignals() {}
