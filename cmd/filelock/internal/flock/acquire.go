@@ -3,8 +3,11 @@
 package flock
 
 import (
+	"context"
+	"errors"
 	"time"
 
+	"github.com/gofilelock/filelock/internal/wait"
 	"golang.org/x/sys/unix"
 )
 
@@ -16,6 +19,21 @@ func (s *settings) acquire(fd int, deadline time.Time) error {
 		return uninterrupted(func() error { return s.call(fd, s.noWait) })
 	}
 	return s.acquireUntil(fd, deadline)
+}
+
+// pollUntil tries again and again until the deadline comes.
+func (s *settings) pollUntil(fd int, deadline time.Time) error {
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	try := func() error { return uninterrupted(func() error { return s.call(fd, true) }) }
+	err := try()
+	if err == unix.EWOULDBLOCK {
+		err = wait.New("", 0, 0, nil).Persevere(ctx, unix.EWOULDBLOCK, try)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return unix.EINTR
+	}
+	return err
 }
 
 // call is the system call.

@@ -9,7 +9,8 @@
 //
 // # What is different
 //
-// With --verbose a conflict names who has the lock, on a line of its own on
+// Another user's file in a sticky directory, which may not be opened to create
+// it, is opened. With --verbose a conflict names who has the lock, on a line of its own on
 // standard error. With --no-fork the messages of --verbose come in any case.
 // Messages are in English, and numbers have a decimal point. The standard
 // descriptors that are closed are /dev/null for the command. Ignored signals

@@ -29,9 +29,14 @@ func (f *file) String() string {
 func (f *file) open(flags int) (err error) {
 	f.flags = flags
 	f.fd, err = f.openWith(unix.O_CREAT)
-	if errors.Is(err, unix.EISDIR) {
+	switch {
+	case errors.Is(err, unix.EISDIR):
 		f.flags = unix.O_RDONLY
 		f.fd, err = f.openWith(0)
+	case errors.Is(err, unix.EACCES): // also for O_CREAT on another user's file in a sticky directory
+		if fd, errAgain := f.openWith(0); errAgain == nil {
+			f.fd, err = fd, nil
+		}
 	}
 	if err == nil {
 		return nil

@@ -173,7 +173,7 @@ func (p *program) lock(f *file) error {
 			took := time.Since(began)
 			p.say("getting lock took %d.%06d seconds", took/time.Second, took%time.Second/time.Microsecond)
 			return nil
-		case errors.Is(err, unix.EWOULDBLOCK), errors.Is(err, unix.EACCES): // the latter by record locks and CIFS
+		case errors.Is(err, unix.EWOULDBLOCK), p.records && errors.Is(err, unix.EACCES):
 			return p.conflict(f, "failed to get lock")
 		case errors.Is(err, unix.EINTR):
 			return p.conflict(f, "timeout while waiting to get lock")

@@ -29,12 +29,23 @@ func open(t *testing.T, path string) int {
 // about when the time is over: the descriptor is the caller's, and what is held
 // by it outlives the program.
 func TestLaw17DescriptorIsHeldIfAndOnlyIfTheWaitSaysSo(t *testing.T) {
-	for name, records := range map[string]bool{"flock": false, "fcntl": true} {
-		t.Run(name, func(t *testing.T) {
+	if err := interruptible(unix.SIGALRM); err != nil {
+		t.Fatalf("no wait would be in the kernel: %v", err)
+	}
+	for _, c := range []struct {
+		name    string
+		records bool
+		wait    func(s *settings, fd int, deadline time.Time) error
+	}{
+		{"flock", false, (*settings).acquireUntil},
+		{"fcntl", true, (*settings).acquireUntil},
+		{"polling", false, (*settings).pollUntil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x")
 			holder, waiter, other := open(t, path), open(t, path), open(t, path)
-			lock := settings{how: unix.LOCK_EX, records: records}
-			unlock := settings{how: unix.LOCK_UN, records: records}
+			lock := settings{how: unix.LOCK_EX, records: c.records}
+			unlock := settings{how: unix.LOCK_UN, records: c.records}
 			granted, over := 0, 0
 			for rounds := 0; granted < 200 || over < 200; rounds++ {
 				if rounds == 20000 {
@@ -48,7 +59,7 @@ func TestLaw17DescriptorIsHeldIfAndOnlyIfTheWaitSaysSo(t *testing.T) {
 					time.Sleep(rand.N(2 * time.Millisecond))
 					released <- unlock.call(holder, true)
 				}()
-				err := lock.acquire(waiter, time.Now().Add(time.Millisecond))
+				err := c.wait(&lock, waiter, time.Now().Add(time.Millisecond))
 				if err := <-released; err != nil {
 					t.Fatal(err)
 				}

@@ -127,20 +127,20 @@ func (s *settings) deadline() (time.Time, error) {
 	if limit == 0 {
 		s.noWait = true
 	}
-	if err != nil || s.noWait || limit > math.MaxInt64/time.Microsecond {
+	if err != nil || s.noWait || limit > math.MaxInt64/int64(time.Microsecond) {
 		return time.Time{}, err
 	}
-	return time.Now().Add(limit * time.Microsecond), nil
+	return time.Now().Add(time.Duration(limit) * time.Microsecond), nil
 }
 
 // microseconds makes a timer's setting of seconds.
-func microseconds(seconds float64) (time.Duration, error) {
+func microseconds(seconds float64) (int64, error) {
 	whole, fraction := math.Modf(seconds)
 	micro := math.Trunc(fraction * 1e6)
 	if !(whole >= 0 && whole < 1<<63 && micro >= 0) { // nor NaN
 		return -1, fail(exitSystem, "cannot set up timer: %s", describe(unix.EINVAL))
 	}
-	return time.Duration(min(whole*1e6+micro, 1<<62)), nil
+	return int64(min(whole*1e6+micro, 1<<62)), nil
 }
 
 // describe says an error in the words of strerror(3).

@@ -1,5 +1,3 @@
-//go:build linux && !mips && !mipsle && !mips64 && !mips64le
-
 package flock
 
 import (
@@ -14,8 +12,8 @@ import (
 // acquireUntil waits in the kernel, and has a signal end that when the deadline
 // comes. So the system call itself tells whether the lock was granted before.
 func (s *settings) acquireUntil(fd int, deadline time.Time) error {
-	if err := interruptible(unix.SIGALRM); err != nil {
-		return err
+	if interruptible(unix.SIGALRM) != nil {
+		return s.pollUntil(fd, deadline)
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -54,7 +52,8 @@ func interrupt(thread int, deadline time.Time, over *atomic.Bool) (stop func()) 
 }
 
 // interruptible has a signal interrupt system calls that package runtime would
-// have the kernel repeat. It remains the runtime's, which ignores it.
+// have the kernel repeat. It remains the runtime's, which ignores it. On MIPS,
+// where the kernel has more signals and another structure, it fails.
 func interruptible(s unix.Signal) error {
 	var action [8]uintptr // the kernel's: the handler, flags, and more
 	if err := sigaction(s, nil, &action); err != nil {
@@ -83,7 +82,7 @@ func (s *settings) obeySignals() {
 	byDefault := [8]uintptr{}
 	for _, number := range []unix.Signal{
 		unix.SIGQUIT, unix.SIGTRAP, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2,
-		unix.SIGPIPE, unix.SIGSTKFLT, unix.SIGVTALRM, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGIO, unix.SIGPWR, unix.SIGSYS,
+		unix.SIGPIPE, unix.SIGVTALRM, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGIO, unix.SIGPWR, unix.SIGSYS,
 	} {
 		sigaction(number, &byDefault, nil)
 	}
