@@ -27,7 +27,7 @@ func start(argv []string) (status int, err error) {
 	}
 	var ended unix.WaitStatus
 	if err := uninterrupted(func() error { _, err := unix.Wait4(pid, &ended, 0, nil); return err }); err != nil {
-		return 0, fail(exitConflict, "waitpid failed: %s", describe(err))
+		return 0, fail(exitFailure, "waitpid failed: %s", describe(err))
 	}
 	if ended.Signaled() {
 		return exitSignalled + int(ended.Signal()), nil

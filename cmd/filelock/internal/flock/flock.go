@@ -23,7 +23,7 @@ const name = "flock"
 // Exit statuses, beside those of the command; most are of sysexits.h.
 const (
 	exitConflict    = 1
-	exitWrite       = 1 // to standard output
+	exitFailure     = 1 // of standard output, or of waiting for the command
 	exitUsage       = 64
 	exitData        = 65
 	exitNoInput     = 66
@@ -43,7 +43,7 @@ func Main(args []string, stdout, stderr *os.File) int {
 	}
 	if err := p.out.Flush(); err != nil {
 		fmt.Fprintf(stderr, "%s: write error: %s\n", name, describe(err))
-		return exitWrite
+		return exitFailure
 	}
 	return status
 }
@@ -51,21 +51,19 @@ func Main(args []string, stdout, stderr *os.File) int {
 // report says what went wrong, if there is anything to say, and returns the exit
 // status.
 func report(stderr io.Writer, err error) int {
-	var misuse *getopt.Error
-	status, hint := exitUsage, errors.As(err, &misuse) || err == errUnsaid || err == errTooFew
-	if f, ok := err.(*failure); ok {
-		status = f.status
+	var f *failure
+	if errors.As(err, &f) {
+		if f.message != "" {
+			fmt.Fprintf(stderr, "%s: %s\n", name, f.message)
+		}
+		return f.status
 	}
-	if text := err.Error(); text != "" && err != errUnsaid {
-		fmt.Fprintf(stderr, "%s: %s\n", name, text)
+	if err != errUnsaid {
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
 	}
-	if hint {
-		fmt.Fprintf(stderr, "Try '%s --help' for more information.\n", name)
-	}
-	return status
+	fmt.Fprintf(stderr, "Try '%s --help' for more information.\n", name)
+	return exitUsage
 }
-
-var errTooFew = errors.New("not enough arguments")
 
 type program struct {
 	settings
@@ -75,7 +73,7 @@ type program struct {
 
 func (p *program) run(args []string) (status int, err error) {
 	if len(args) == 0 {
-		return 0, errTooFew
+		return 0, errors.New("not enough arguments")
 	}
 	command := p.command()
 	args, err = command.Parse(args)

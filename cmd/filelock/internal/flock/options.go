@@ -50,7 +50,7 @@ With the number of an open file it takes that file's lock and leaves it.`,
 		Options: []getopt.Option{
 			{Short: "s", Long: []string{"shared"}, Set: getopt.To(&s.how, unix.LOCK_SH), Help: "take a shared lock"},
 			{Short: "xe", Long: []string{"exclusive"}, Set: getopt.To(&s.how, unix.LOCK_EX), Help: "take an exclusive lock, as by default"},
-			{Short: "u", Long: []string{"unlock"}, Set: getopt.To(&s.how, unix.LOCK_UN), Help: "give the lock back, of an open file that is shared with others"},
+			{Short: "u", Long: []string{"unlock"}, Set: getopt.To(&s.how, unix.LOCK_UN), Help: "give the lock back; others may have the file open too"},
 			{Short: "n", Long: []string{"nonblocking", "nb"}, Set: getopt.True(&s.noWait), Help: "do not wait: fail at once if somebody else has the lock"},
 			{Short: "w", Long: []string{"timeout", "wait"}, Arg: "SECONDS", Set: s.setTimeout, Help: "wait no longer than that; fractions are allowed"},
 			{Short: "E", Long: []string{"conflict-exit-code"}, Arg: "NUMBER", Set: s.setConflict, Help: "the exit status if the lock was not to be had (1)"},
