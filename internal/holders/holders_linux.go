@@ -24,11 +24,27 @@ import (
 // of all processes are searched. If nobody is found, but a lock on a file of
 // that number belongs to a process that hides its descriptors, List fails with
 // [ErrUnknown]. Locks taken in other containers are not shown at all.
-func List(id sys.ID, kind Kind) ([]Lock, error) {
-	data, err := os.ReadFile("/proc/locks")
-	if err != nil {
-		return nil, errors.Join(ErrUnknown, err)
+//
+// The system gives out /proc/locks page by page. If a lock is taken off the list
+// meanwhile, another one moves up and is passed over, so what is not there is
+// looked for again.
+func List(id sys.ID, kind Kind) (locks []Lock, err error) {
+	const scans = 6
+	for range scans {
+		data, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			return nil, errors.Join(ErrUnknown, err)
+		}
+		locks, err = listed(data, id, kind)
+		if err != nil || len(locks) > 0 || len(data) < os.Getpagesize()/2 {
+			return locks, err
+		}
 	}
+	return locks, err
+}
+
+// listed finds the locks in what /proc/locks says.
+func listed(data []byte, id sys.ID, kind Kind) ([]Lock, error) {
 	var found, unseen []Lock // unseen is held by a process that we do not find
 	stray, doubt := false, false
 	for e := range held(data, "", id.Ino, kind) {
