@@ -27,9 +27,10 @@ import (
 //
 // The system gives out /proc/locks page by page. If a lock is taken off the list
 // meanwhile, another one moves up and is passed over, so what is not there is
-// looked for again.
+// looked for again, and at last in the descriptors of all processes that may be
+// looked at.
 func List(id sys.ID, kind Kind) (locks []Lock, err error) {
-	const scans = 6
+	const scans = 3
 	for range scans {
 		data, err := os.ReadFile("/proc/locks")
 		if err != nil {
@@ -40,7 +41,8 @@ func List(id sys.ID, kind Kind) (locks []Lock, err error) {
 			return locks, err
 		}
 	}
-	return locks, err
+	locks, _ = search(id, kind)
+	return tidy(locks), nil
 }
 
 // listed finds the locks in what /proc/locks says.

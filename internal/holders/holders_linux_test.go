@@ -259,7 +259,9 @@ func TestLockElsewhereIsNoDoubt(t *testing.T) {
 	needRoot(t)
 	path := newFile(t)
 	id, shown := idOf(t, path)
-	asker(t, nil, Flock, id, path).Expect("[{-1 false}]")
+	first := asker(t, nil, Flock, id, path)
+	first.Expect("[{-1 false}]")
+	first.Wait() // and with it goes its lock
 	asker(t, nil, Flock, shown, path).Expect("[]")
 }
 
