@@ -26,12 +26,12 @@ import (
 // [ErrUnknown]. Locks taken in other containers are not shown at all.
 //
 // The system gives out /proc/locks page by page. If a lock is taken off the list
-// meanwhile, another one moves up and is passed over, so what is not there is
-// looked for again, and at last in the descriptors of all processes that may be
-// looked at.
+// meanwhile, another one moves up and is passed over. So what is not there is
+// looked for again, in the descriptors of all processes as well, and if some of
+// these may not be looked at, some more times.
 func List(id sys.ID, kind Kind) (locks []Lock, err error) {
-	const scans = 3
-	for range scans {
+	const scans = 20
+	for n := range scans {
 		data, err := os.ReadFile("/proc/locks")
 		if err != nil {
 			return nil, errors.Join(ErrUnknown, err)
@@ -40,9 +40,13 @@ func List(id sys.ID, kind Kind) (locks []Lock, err error) {
 		if err != nil || len(locks) > 0 || len(data) < os.Getpagesize()/2 {
 			return locks, err
 		}
+		if n == 2 {
+			if locks, all := search(id, kind); all || len(locks) > 0 {
+				return tidy(locks), nil
+			}
+		}
 	}
-	locks, _ = search(id, kind)
-	return tidy(locks), nil
+	return locks, err
 }
 
 // listed finds the locks in what /proc/locks says.
