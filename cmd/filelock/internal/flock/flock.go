@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -36,6 +37,7 @@ const (
 // Main runs flock with args, which do not begin with its name, and returns its
 // exit status. The process ends with it: descriptors stay open, for the lock.
 func Main(args []string, stdout, stderr *os.File) int {
+	runtime.LockOSThread() // so the command's parent is one thread (PR_SET_PDEATHSIG), and so is who waits
 	p := &program{out: bufio.NewWriter(stdout), atOnce: isDevice(stdout)}
 	status, err := p.run(args)
 	if err != nil {

@@ -1,7 +1,6 @@
 package flock
 
 import (
-	"runtime"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -10,13 +9,12 @@ import (
 )
 
 // acquireUntil waits in the kernel, and has a signal end that when the deadline
-// comes. So the system call itself tells whether the lock was granted before.
+// comes. So the system call itself tells whether the lock was granted before. It
+// is called on a goroutine that is wired to its thread.
 func (s *settings) acquireUntil(fd int, deadline time.Time) error {
 	if interruptible(unix.SIGALRM) != nil {
 		return s.pollUntil(fd, deadline)
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	var over atomic.Bool
 	defer interrupt(unix.Gettid(), deadline, &over)()
 	for {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -59,7 +60,9 @@ func TestLaw17DescriptorIsHeldIfAndOnlyIfTheWaitSaysSo(t *testing.T) {
 					time.Sleep(rand.N(2 * time.Millisecond))
 					released <- unlock.call(holder, true)
 				}()
+				runtime.LockOSThread()
 				err := c.wait(&lock, waiter, time.Now().Add(time.Millisecond))
+				runtime.UnlockOSThread()
 				if err := <-released; err != nil {
 					t.Fatal(err)
 				}
