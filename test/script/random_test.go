@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -58,6 +59,7 @@ var extreme = regexp.MustCompile(`[eEpP][-+]?\d{4}`)
 // outcome returns how a program ends, and what it prints.
 func outcome(program string, args []string) string {
 	cmd := exec.Command(program, args...)
+	cmd.Stdin = strings.NewReader("") // no file that others lock
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
