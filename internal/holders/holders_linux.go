@@ -3,6 +3,7 @@ package holders
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -32,12 +33,12 @@ import (
 func List(id sys.ID, kind Kind) (locks []Lock, err error) {
 	const scans = 20
 	for n := range scans {
-		data, err := os.ReadFile("/proc/locks")
+		data, whole, err := readLocks()
 		if err != nil {
 			return nil, errors.Join(ErrUnknown, err)
 		}
 		locks, err = listed(data, id, kind)
-		if err != nil || len(locks) > 0 || len(data) < os.Getpagesize()/2 {
+		if err != nil || len(locks) > 0 || whole {
 			return locks, err
 		}
 		if n == 2 {
@@ -47,6 +48,27 @@ func List(id sys.ID, kind Kind) (locks []Lock, err error) {
 		}
 	}
 	return locks, err
+}
+
+// readLocks reads /proc/locks by the page, which is what the system gives out at
+// a time. It reports whether that was all.
+func readLocks() (text []byte, whole bool, err error) {
+	f, err := os.Open("/proc/locks")
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	page := make([]byte, os.Getpagesize())
+	for reads := 0; ; reads++ {
+		n, err := f.Read(page)
+		if err == io.EOF {
+			return text, reads <= 1, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		text = append(text, page[:n]...)
+	}
 }
 
 // listed finds the locks in what /proc/locks says.
