@@ -217,12 +217,13 @@ func (c *claim) Close() error {
 	return c.close()
 }
 
+// close ends the use of the claim. Others may have made a marker of it, by a name
+// that their own claim had before somebody removed that: it goes, too.
 func (c *claim) close() error {
-	var err error
-	if c.lasts {
-		err = removeIfThere(c.name)
+	if !c.lasts {
+		return c.Own.Close()
 	}
-	return errors.Join(err, c.Own.Close())
+	return errors.Join(removeIfThere(c.name), c.Withdraw(c.path))
 }
 
 func removeIfThere(path string) error {

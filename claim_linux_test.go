@@ -124,3 +124,55 @@ func TestReleaseAllLeavesNoClaim(t *testing.T) {
 		t.Errorf("the claim stays: %v", err)
 	}
 }
+
+// TestMarkerMadeOfAnothersClaimGoes has somebody tidy up a claim that is kept,
+// and another process put its own there. A marker made of that one says that the
+// other process has the lock, which knows nothing of it.
+func TestMarkerMadeOfAnothersClaimGoes(t *testing.T) {
+	l, claim := used(t)
+	other := softKind.Elsewhere(t, l.Path())
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		other.Say("release")
+		other.Expect("done")
+		for range 2 {
+			must(t, l.Do(bg, nothing))
+		}
+		if err := os.Remove(claim); err != nil {
+			t.Log("no claim is kept:", err) // that took long
+		}
+		other.Say("acquire")
+		other.Expect("done")
+		other.Say("release")
+		other.Expect("done")
+		h, err := l.TryAcquire(bg) // the other one does not have it, either
+		if err == nil {
+			must(t, h.Release()) // that took long
+		} else {
+			want(t, err, filelock.ErrLocked)
+			h, err = l.Acquire(bg, filelock.WithTimeout(10*time.Second))
+			must(t, err)
+			must(t, h.Release())
+			return
+		}
+		other.Say("acquire")
+		other.Expect("done")
+	}
+	t.Fatal("it is never made of another's")
+}
+
+// TestClaimThatHasGrownIsMadeAnew: a marker with more in it than what this
+// process has written would be nobody's.
+func TestClaimThatHasGrownIsMadeAnew(t *testing.T) {
+	l, claim := used(t)
+	f, err := os.OpenFile(claim, os.O_WRONLY|os.O_APPEND, 0)
+	must(t, err)
+	_, err = f.WriteString("more")
+	must(t, errors.Join(err, f.Close()))
+	must(t, l.Do(bg, func(context.Context) error {
+		s, err := l.Inspect(bg)
+		if err == nil && s.Holders[0].PID != os.Getpid() {
+			t.Errorf("the holder is %v", s.Holders[0])
+		}
+		return err
+	}))
+}

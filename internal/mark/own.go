@@ -94,6 +94,9 @@ func (o *Own) Rewrite(content []byte) error {
 		return errors.ErrUnsupported
 	}
 	info, err := o.kept.rewrite(content)
+	if err == nil && info.Size != int64(len(content)) {
+		err = ErrChanged // somebody else has written to it
+	}
 	if err == nil {
 		o.info, o.content = info, content
 		o.modified.Store(info.ModTime)
