@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/address"
 	"github.com/gofilelock/filelock/internal/replace"
 )
 
@@ -63,6 +64,9 @@ func (r *request) replace(ctx context.Context, t func([]byte) ([]byte, error)) (
 		return err
 	}
 	defer func() { err = errors.Join(err, giveBack(hold)) }()
+	if at, err = address.Abs(at); err != nil { // t may change the working directory
+		return err
+	}
 	was, old, err := r.old(at)
 	if err != nil {
 		return err

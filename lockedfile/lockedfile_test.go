@@ -371,6 +371,23 @@ func TestWriteReplacesAndTransformReads(t *testing.T) {
 }
 
 // TestWriteReadsBeforeItLocks has the reader take the lock of the file.
+// TestLaw01TransformStaysInItsDirectory has the function that is called change the
+// working directory, in which a relative path is another file then.
+func TestLaw01TransformStaysInItsDirectory(t *testing.T) {
+	eachWay(t, func(t *testing.T, path string, with func(...filelock.FileOption) []filelock.FileOption) {
+		dir, elsewhere := filepath.Dir(path), t.TempDir()
+		write(t, path, "old")
+		t.Chdir(dir)
+		must(t, lockedfile.Transform(bg, filepath.Base(path), func([]byte) ([]byte, error) {
+			return []byte("new"), os.Chdir(elsewhere)
+		}, with()...))
+		wantContent(t, path, "new")
+		if left, err := os.ReadDir(elsewhere); err != nil || len(left) > 0 {
+			t.Errorf("in the other directory there is %v, %v", left, err)
+		}
+	})
+}
+
 func TestWriteReadsBeforeItLocks(t *testing.T) {
 	path := dataPath(t)
 	write(t, path, "content")
