@@ -19,8 +19,9 @@ import (
 // The file is replaced by a new one, which is flushed to the disk before it gets
 // the name. The new one has the permissions of the old one, and its owner and
 // group if this user may give it these; but not its access control list, nor
-// its other hard links. A file that may not be written to is not replaced, and
-// a symbolic link stays one. If Write fails, the file is as it was, or has the
+// its other hard links. Without its list, or its group, it gives the group what it
+// gives all others. A file that may not be written to is not replaced, and a
+// symbolic link stays one. If Write fails, the file is as it was, or has the
 // new content, which a power failure might undo.
 //
 // With [Itself] the file is changed in place.

@@ -27,6 +27,7 @@ const (
 	Chown    Op = "chown"
 	Sync     Op = "fsync"
 	Statfs   Op = "statfs"
+	Xattr    Op = "getxattr"
 	Times    Op = "utimensat"
 	Link     Op = "link"
 	Rename   Op = "rename"

@@ -25,10 +25,10 @@ import (
 // leftover, and is removed.
 //
 // The new file has the permissions of the old one that was is of, and its owner
-// and group if this user may give it these; where it cannot have the group, the
-// group may do what all others may. If was is nil there is none, and the
-// permissions are perm less the umask. Access control lists and the like are
-// not kept, nor other hard links of the old file.
+// and group if this user may give it these. Access control lists and the like are
+// not kept, nor other hard links of the old file. Where it cannot have the group,
+// or there was a list, the group may do what all others may. If was is nil there
+// is no old file, and the permissions are perm less the umask.
 //
 // If File fails, the content is the old one, or the new one which a power
 // failure might undo, and there is no temporary file unless it could not be
@@ -41,7 +41,7 @@ func File(path, temporary string, was fs.FileInfo, perm fs.FileMode, content []b
 	if err != nil {
 		return err
 	}
-	err = fill(f, was, content)
+	err = fill(f, path, was, content)
 	err = errors.Join(err, f.Close()) // before it is renamed: Windows wants that
 	if err == nil {
 		err = sys.Rename(temporary, path)
@@ -82,26 +82,31 @@ func create(path string, perm fs.FileMode) (sys.File, error) {
 	return sys.Create(path, perm)
 }
 
-func fill(f sys.File, was fs.FileInfo, content []byte) error {
+func fill(f sys.File, path string, was fs.FileInfo, content []byte) error {
 	if _, err := f.WriteAt(content, 0); err != nil {
 		return err
 	}
 	if was != nil {
-		if err := resemble(f, was); err != nil {
+		if err := resemble(f, path, was); err != nil {
 			return err
 		}
 	}
 	return f.Sync()
 }
 
-// resemble gives f the owner and the permissions of the file that was is of.
-func resemble(f sys.File, was fs.FileInfo) error {
+// resemble gives f the owner and the permissions of the file at path, that was is
+// of.
+func resemble(f sys.File, path string, was fs.FileInfo) error {
 	sameGroup, err := f.TakeOwner(was)
 	if err != nil {
 		return err
 	}
+	list, err := sys.HasList(path)
+	if err != nil {
+		return err
+	}
 	perm := was.Mode().Perm()
-	if !sameGroup {
+	if !sameGroup || list {
 		perm = perm&^0o070 | perm&0o007<<3
 	}
 	return f.Chmod(perm)
