@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -388,6 +389,27 @@ func TestRelativePaths(t *testing.T) {
 		must(t, h.Release())
 		if left := append(files(t, first), files(t, second)...); len(left) > 0 {
 			t.Errorf("%s: %q is left", k.Name, left)
+		}
+	}
+}
+
+// TestLaw20UnwritableDirectoryIsNoLackOfNames has a directory where this user may
+// make nothing.
+func TestLaw20UnwritableDirectoryIsNoLackOfNames(t *testing.T) {
+	for _, k := range kinds() {
+		path := lockPath(t)
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			switch op {
+			case fault.Create, fault.Mkdir, fault.Symlink:
+				return syscall.EACCES
+			}
+			return nil
+		}})
+		_, err := k.New(path).TryAcquire(bg)
+		remove()
+		want(t, err, fs.ErrPermission)
+		if errors.Is(err, filelock.ErrUnsupported) {
+			t.Errorf("%s: %v", k.Name, err)
 		}
 	}
 }

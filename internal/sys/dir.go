@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/gofilelock/filelock/internal/fault"
 )
@@ -24,7 +25,11 @@ func Rmdir(path string) error {
 // [fs.ErrExist] where anything is there, and with [ErrNoNames] where there are
 // no symbolic links.
 func Symlink(target, path string) error {
-	return nameError(call(fault.Symlink, path, func() error { return symlink(target, path) }))
+	err := call(fault.Symlink, path, func() error { return symlink(target, path) })
+	if errors.Is(err, syscall.EACCES) {
+		return err // of the directory, most likely; before a link, a file has been made in it
+	}
+	return nameError(err)
 }
 
 // Readlink returns where the symbolic link at path leads. It fails with
