@@ -124,7 +124,7 @@ func (b *softBackend) keptClaim(key, path string, content []byte) *claim {
 	if c == nil {
 		return nil
 	}
-	if c.path != path || c.mode != b.set.mode || c.Rewrite(content) != nil {
+	if c.path != path || c.mode != b.set.mode || !c.named() || c.Rewrite(content) != nil {
 		c.close()
 		return nil
 	}
@@ -217,13 +217,24 @@ func (c *claim) Close() error {
 	return c.close()
 }
 
-// close ends the use of the claim. Others may have made a marker of it, by a name
-// that their own claim had before somebody removed that: it goes, too.
+// named reports whether the path that the claim was made at leads to it. Others
+// may have tidied up, or moved the directory.
+func (c *claim) named() bool {
+	at, err := sys.Lstat(c.name)
+	return err == nil && at.ID == c.ID()
+}
+
+// close ends the use of the claim. Somebody may just have made a marker of it,
+// whose own had its name a moment before: that goes, too.
 func (c *claim) close() error {
 	if !c.lasts {
 		return c.Own.Close()
 	}
-	return errors.Join(removeIfThere(c.name), c.Withdraw(c.path))
+	var err error
+	if c.named() {
+		err = removeIfThere(c.name)
+	}
+	return errors.Join(err, c.Withdraw(c.path))
 }
 
 func removeIfThere(path string) error {

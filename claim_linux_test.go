@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/sys"
 )
 
@@ -79,12 +81,7 @@ func TestClaimThatIsReplacedIsNotBelieved(t *testing.T) {
 		write(t, precious, "precious")
 		must(t, os.Remove(claim))
 		must(t, plant(claim, precious))
-		if h, err := l.TryAcquire(bg); err == nil {
-			t.Errorf("%s: the lock is held by a marker that is not ours", what)
-			must(t, h.Release())
-		}
-		must(t, os.Remove(l.Path()))
-		must(t, l.Do(bg, func(context.Context) error { return nil }))
+		wantOwnMarker(t, l)
 		if b, err := os.ReadFile(precious); err != nil || string(b) != "precious" {
 			t.Errorf("%s: the target is now %q, %v", what, b, err)
 		}
@@ -125,39 +122,16 @@ func TestReleaseAllLeavesNoClaim(t *testing.T) {
 	}
 }
 
-// TestMarkerMadeOfAnothersClaimGoes has somebody tidy up a claim that is kept,
-// and another process put its own there. A marker made of that one says that the
-// other process has the lock, which knows nothing of it.
-func TestMarkerMadeOfAnothersClaimGoes(t *testing.T) {
-	l, claim := used(t)
-	other := softKind.Elsewhere(t, l.Path())
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
-		other.Say("release")
-		other.Expect("done")
-		for range 2 {
-			must(t, l.Do(bg, nothing))
+// wantOwnMarker takes l, whose marker has to say so.
+func wantOwnMarker(t *testing.T, l *filelock.SoftFileLock) {
+	t.Helper()
+	must(t, l.Do(bg, func(context.Context) error {
+		s, err := l.Inspect(bg)
+		if err == nil && (len(s.Holders) != 1 || s.Holders[0].PID != os.Getpid()) {
+			t.Errorf("the holders are %v", s.Holders)
 		}
-		if err := os.Remove(claim); err != nil {
-			t.Log("no claim is kept:", err) // that took long
-		}
-		other.Say("acquire")
-		other.Expect("done")
-		other.Say("release")
-		other.Expect("done")
-		h, err := l.TryAcquire(bg) // the other one does not have it, either
-		if err == nil {
-			must(t, h.Release()) // that took long
-		} else {
-			want(t, err, filelock.ErrLocked)
-			h, err = l.Acquire(bg, filelock.WithTimeout(10*time.Second))
-			must(t, err)
-			must(t, h.Release())
-			return
-		}
-		other.Say("acquire")
-		other.Expect("done")
-	}
-	t.Fatal("it is never made of another's")
+		return err
+	}, filelock.NonBlocking()))
 }
 
 // TestClaimThatHasGrownIsMadeAnew: a marker with more in it than what this
@@ -168,11 +142,77 @@ func TestClaimThatHasGrownIsMadeAnew(t *testing.T) {
 	must(t, err)
 	_, err = f.WriteString("more")
 	must(t, errors.Join(err, f.Close()))
-	must(t, l.Do(bg, func(context.Context) error {
-		s, err := l.Inspect(bg)
-		if err == nil && s.Holders[0].PID != os.Getpid() {
-			t.Errorf("the holder is %v", s.Holders[0])
+	wantOwnMarker(t, l)
+}
+
+// TestClaimOfADirectoryThatComesBackMakesNoMarker leaves one where nobody keeps it
+// any more, and brings it back to where another one is kept.
+func TestClaimOfADirectoryThatComesBackMakesNoMarker(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	l := filelock.NewSoft(filepath.Join(dir, "x.lock"))
+	for range 100 { // it takes a moment until the directory is looked up again
+		must(t, os.Mkdir(dir, 0o777))
+		for range 3 {
+			wantOwnMarker(t, l)
 		}
-		return err
-	}))
+		must(t, os.Rename(dir, dir+"2"))
+		must(t, os.Mkdir(dir, 0o777))
+		for range 3 {
+			wantOwnMarker(t, l)
+		}
+		must(t, os.RemoveAll(dir))
+		must(t, os.Rename(dir+"2", dir))
+		for range 3 {
+			wantOwnMarker(t, l)
+		}
+		must(t, os.RemoveAll(dir))
+	}
+}
+
+// TestMarkerMadeOfAnothersClaimGoes has somebody tidy up a claim just before a
+// marker is made of it, and another process put its own there. The marker says
+// that the other process has the lock, which knows nothing of it.
+func TestMarkerMadeOfAnothersClaimGoes(t *testing.T) {
+	l, claim := used(t)
+	other := softKind.Elsewhere(t, l.Path())
+	say := func(line string) {
+		other.Say(line)
+		other.Expect("done")
+	}
+	say("release")
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		say("acquire")
+		say("release")
+		os.Remove(claim) // the other one's, if it had the time for it
+		for range 2 {
+			must(t, l.Do(bg, nothing))
+		}
+		remove := fault.Install(atFirstLink(l.Path(), func() {
+			os.Remove(claim)
+			say("acquire")
+			say("release")
+		}))
+		h, err := l.TryAcquire(bg)
+		remove()
+		if err != nil {
+			want(t, err, filelock.ErrLocked)
+			h, err = l.Acquire(bg, filelock.WithTimeout(10*time.Second))
+			must(t, err)
+			must(t, h.Release())
+			return
+		}
+		must(t, h.Release()) // some of it took long
+	}
+	t.Fatal("it is never made of another's")
+}
+
+// atFirstLink calls do before path is made.
+func atFirstLink(path string, do func()) *fault.Plan {
+	var once sync.Once
+	return &fault.Plan{Before: func(op fault.Op, at string) error {
+		if op == fault.Link && at == path {
+			once.Do(do)
+		}
+		return nil
+	}}
 }
