@@ -5,12 +5,27 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
 
-// space is the same for all processes: ids are unique in all of the system.
-func space() uint64 { return 1 }
+// space is the time of the boot, in units of 100 ns. When the clock is set, that
+// time and moved change by as much.
+func space() uint64 {
+	var t struct { // SYSTEM_TIMEOFDAY_INFORMATION
+		boot, _, _ int64
+		_, _       uint32
+		moved      uint64
+		_          uint64
+	}
+	err := windows.NtQuerySystemInformation(windows.SystemTimeOfDayInformation,
+		unsafe.Pointer(&t), uint32(unsafe.Sizeof(t)), nil)
+	if err != nil {
+		return 0
+	}
+	return uint64(t.boot) - t.moved
+}
 
 // with opens the process pid for questions.
 func with(pid int, ask func(windows.Handle) error) error {
