@@ -302,9 +302,8 @@ func tryOfFree(t *testing.T, k Kind, path string) {
 }
 
 func timeout(t *testing.T, k Kind, path string) {
-	l := k.New(path, filelock.WithTimeout(20*time.Millisecond))
-	h := acquire(t, context.Background(), l)
-	_, err := l.Acquire(context.Background())
+	h := acquire(t, context.Background(), k.New(path))
+	_, err := k.New(path, filelock.WithTimeout(20*time.Millisecond)).Acquire(context.Background())
 	wantError(t, err, filelock.ErrTimeout, filelock.ErrLocked)
 	if errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the context did not end: %v", err)
@@ -315,7 +314,7 @@ func timeout(t *testing.T, k Kind, path string) {
 		t.Errorf("waited %v, timeout %v", lockErr.Waited, lockErr.Timeout())
 	}
 	must(t, h.Release())
-	wantFree(t, l)
+	wantFree(t, k.New(path))
 }
 
 func optionsOverride(t *testing.T, k Kind, path string) {
