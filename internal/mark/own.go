@@ -115,7 +115,7 @@ func (o *Own) Made() sys.Info { return o.info }
 // to o by then: whatever it leads to has been left alone. It fails with
 // [ErrBusy] where somebody else is at it. One goroutine calls it at a time.
 func (o *Own) Touch(path string, t time.Time) (now sys.Info, err error) {
-	err = o.guarded(o.path, func(f sys.File) error {
+	err = o.guarded(o.path, o.approve, func(f sys.File) error {
 		if err := f.SetTimes(t); err != nil {
 			return err
 		}

@@ -94,7 +94,7 @@ func (k kept) rewrite(content []byte) (sys.Info, error) {
 
 // guarded does something to the file while others who would remove it are kept
 // from that, where they can be.
-func (k kept) guarded(_ string, do func(sys.File) error) (err error) {
+func (k kept) guarded(_ string, _ approval, do func(sys.File) error) (err error) {
 	switch locked := k.file.TryLock(false); {
 	case locked == nil:
 		defer func() { err = errors.Join(err, k.file.Unlock()) }()

@@ -47,9 +47,9 @@ func (kept) remove(_ sys.Info, path string, approve approval) (removed bool, err
 
 func (kept) rewrite([]byte) (sys.Info, error) { return sys.Info{}, errors.ErrUnsupported }
 
-// guarded does something to the file at path. Nobody can remove it while it is
-// open.
-func (kept) guarded(path string, do func(sys.File) error) error {
+// guarded does something to the file at path once approve agrees that it is the
+// marker. Nobody can remove it while it is open.
+func (kept) guarded(path string, approve approval, do func(sys.File) error) error {
 	f, err := sys.Open(path, sys.Touch)
 	if errors.Is(err, windows.ERROR_SHARING_VIOLATION) {
 		return ErrBusy
@@ -57,7 +57,10 @@ func (kept) guarded(path string, do func(sys.File) error) error {
 	if err != nil {
 		return noMarker(path, err)
 	}
-	return errors.Join(do(f), f.Close())
+	if err = approve(f, nil); err == nil {
+		err = do(f)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // Close has nothing to do.
