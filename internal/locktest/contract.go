@@ -276,7 +276,7 @@ func tryOfHeld(t *testing.T, k Kind, path string) {
 // tryOfFree has many goroutines try: at any time the lock is free or one of
 // them has it, so of those who are refused somebody must have been in.
 func tryOfFree(t *testing.T, k Kind, path string) {
-	for range 200 {
+	for range fewer(200) {
 		var got atomic.Int32
 		var wg sync.WaitGroup
 		start := make(chan struct{})

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -19,15 +20,24 @@ import (
 )
 
 // Rounds returns how often to do something, which an environment variable can
-// say.
+// say. Otherwise it is usually, or fewer on Windows.
 func Rounds(t testing.TB, variable string, usually int) int {
 	s := os.Getenv(variable)
 	if s == "" {
-		return usually
+		return fewer(usually)
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil {
 		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
+}
+
+// fewer is n, but a quarter of it on Windows, where it takes longer to start a
+// process or to open a file.
+func fewer(n int) int {
+	if runtime.GOOS == "windows" {
+		return (n + 3) / 4
 	}
 	return n
 }
