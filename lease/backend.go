@@ -152,7 +152,6 @@ func (c *claimant) refused(now time.Time) error {
 // claim makes a claim. If it fails it leaves nothing behind.
 func (c *claimant) claim() (*grant, error) {
 	end := claimEnd(c.host, c.config.Separator)
-	before := c.now()
 	own, err := mark.Create(c.path+end, nil, []byte(c.backend.path+end))
 	if errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("%s is in the way", c.path+end) // not ErrExist: that would be the lock
@@ -160,10 +159,9 @@ func (c *claimant) claim() (*grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := time.Unix(0, own.Made().ModTime)
 	return &grant{
 		backend: c.backend, own: own, path: c.path, claim: c.path + end,
-		lifetime: c.lifetime, ends: whole(made), offset: made.Sub(before),
+		lifetime: c.lifetime, ends: whole(time.Unix(0, own.Made().ModTime)),
 	}, nil
 }
 
@@ -221,9 +219,8 @@ type grant struct {
 	own         *mark.Own
 	path, claim string // from the root
 	lifetime    time.Duration
-	ends        time.Time     // as was written last
-	offset      time.Duration // of the file system's clock from ours, when the claim was made
-	linked      bool          // it may have the lock's name
+	ends        time.Time // as was written last
+	linked      bool      // it may have the lock's name
 	token       uint64
 	watch       mark.Watch
 }
@@ -237,13 +234,8 @@ func (g *grant) touch(ctx context.Context, path string) (there time.Time, err er
 	if err != nil {
 		return there, err
 	}
-	after := g.backend.now()
-	if there = before.Add(g.offset); info.Changed != 0 {
-		there = time.Unix(0, info.Changed) // nobody can set this one
-	}
-	if slop := g.backend.config.Slop; there.Before(before.Add(-slop)) || there.After(after.Add(slop)) {
-		return there, fmt.Errorf("%w of %s: it is %s here, and %s there", ErrSkew, slop,
-			after.Format(time.RFC3339), there.Format(time.RFC3339))
+	if there, err = timeThere(info.Changed, before, g.backend.now(), g.backend.config.Slop); err != nil {
+		return there, err
 	}
 	later := before
 	if there.After(later) {
@@ -252,6 +244,20 @@ func (g *grant) touch(ctx context.Context, path string) (there time.Time, err er
 	ends := whole(later.Add(g.lifetime))
 	if _, err = g.write(ctx, path, ends); err == nil {
 		g.ends = ends
+	}
+	return there, err
+}
+
+// timeThere returns the time by the file system's clock, where a file was changed
+// between two moments of ours. Nobody sets the time of the change.
+func timeThere(changed int64, before, after time.Time, slop time.Duration) (there time.Time, err error) {
+	if changed == 0 {
+		return there, fmt.Errorf("%w: a lease needs a file system that tells when a file was changed", filelock.ErrUnsupported)
+	}
+	there = time.Unix(0, changed)
+	if there.Before(before.Add(-slop)) || there.After(after.Add(slop)) {
+		err = fmt.Errorf("%w of %s: it is %s here, and %s there", ErrSkew, slop,
+			after.Format(time.RFC3339), there.Format(time.RFC3339))
 	}
 	return there, err
 }

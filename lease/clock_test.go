@@ -105,6 +105,23 @@ func TestSkewBeyondTheSlopIsAnError(t *testing.T) {
 	}
 }
 
+func TestTimeThereIsWithinTheSlop(t *testing.T) {
+	before := time.Unix(2e9, 0)
+	after := before.Add(time.Second)
+	for changed, kind := range map[time.Time]error{
+		before.Add(-time.Minute):     nil,
+		before.Add(-time.Minute - 1): lease.ErrSkew,
+		after.Add(time.Minute):       nil,
+		after.Add(time.Minute + 1):   lease.ErrSkew,
+		time.Unix(0, 0):              filelock.ErrUnsupported, // there is none
+	} {
+		there, err := lease.TimeThere(changed.UnixNano(), before, after, time.Minute)
+		if !errors.Is(err, kind) || err == nil && !there.Equal(changed) {
+			t.Errorf("of %v the time there is %v, %v; want %v", changed, there, err, kind)
+		}
+	}
+}
+
 func TestLockOfTheFarFutureIsHeld(t *testing.T) {
 	path := lockPath(t)
 	leave(t, path, host(t), os.Getpid(), time.Now().AddDate(10, 0, 0))

@@ -16,5 +16,8 @@ func NewAt(now func() time.Time, path string, c Config, opts ...filelock.Option)
 // ParseClaim reads the name of a claim.
 var ParseClaim = parseClaim
 
+// TimeThere tells the time of the file system.
+var TimeThere = timeThere
+
 // FullName chooses a name as Python's socket.getfqdn does.
 var FullName = fullName

@@ -49,7 +49,7 @@
 // behind if the process is killed, until its lock is broken; and for ever if that
 // happens before it has the lock, or just after it has given it back.
 //
-// # AIX
+// # AIX, Plan 9 and WebAssembly
 //
 // There are no leases: acquisitions fail with [errors.ErrUnsupported].
 package lease

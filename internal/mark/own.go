@@ -123,6 +123,9 @@ func (o *Own) Touch(path string, t time.Time) (now sys.Info, err error) {
 			return err
 		}
 		o.modified.Store(now.ModTime)
+		if now.Changed, err = f.Changed(); err != nil {
+			return err
+		}
 		return o.At(path)
 	})
 	return now, err

@@ -59,7 +59,8 @@ type Info struct {
 
 	// Of these nothing is known outside of Unix: how many names the file has,
 	// when it was accessed and changed, in nanoseconds since 1970, and whether
-	// times are seen to be finer than a millisecond.
+	// times are seen to be finer than a millisecond. For Changed, see also
+	// [File.Changed].
 	Links             int
 	Accessed, Changed int64
 	Fine              bool
