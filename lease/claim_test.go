@@ -14,7 +14,7 @@ import (
 // TestLaw06WhatDoesNotParseIsNeverBroken, however old it is.
 func TestLaw06WhatDoesNotParseIsNeverBroken(t *testing.T) {
 	for _, content := range []string{
-		"", "somebody's data", "a|b|c|d", "x|host|1|2|3", "x^host^1^2", strings.Repeat("x", 1<<20),
+		"", "somebody's data", joined("a|b|c|d"), joined("x|host|1|2|3"), "x+host+1+2", strings.Repeat("x", 1<<20),
 	} {
 		path := lockPath(t)
 		must(t, os.WriteFile(path, []byte(content), 0o666))
@@ -40,12 +40,12 @@ func TestLaw06WhatDoesNotParseIsNeverBroken(t *testing.T) {
 func TestLaw07ClaimIsRemovedOnlyIfItIsTheSameFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.lock")
-	elsewhere := filepath.Join(t.TempDir(), "y|host|1|2")
-	beside := filepath.Join(dir, "y|host|1|2")
+	elsewhere := filepath.Join(t.TempDir(), joined("y|host|1|2"))
+	beside := filepath.Join(dir, joined("y|host|1|2"))
 	for _, file := range []string{elsewhere, beside} {
 		must(t, os.WriteFile(file, []byte(elsewhere), 0o666))
 	}
-	for _, content := range []string{elsewhere, filepath.Join(dir, "z|host|1|2") + "/..", "..|host|1|2", "/|host|1|2"} {
+	for _, content := range []string{elsewhere, filepath.Join(dir, joined("z|host|1|2")) + "/..", joined("..|host|1|2"), joined("/|host|1|2")} {
 		must(t, os.WriteFile(path, []byte(content), 0o666))
 		long := time.Now().Add(-time.Hour)
 		must(t, os.Chtimes(path, long, long))

@@ -19,5 +19,8 @@ var ParseClaim = parseClaim
 // TimeThere tells the time of the file system.
 var TimeThere = timeThere
 
+// Separator is the usual one of this system.
+var Separator = defaultSeparator()
+
 // FullName chooses a name as Python's socket.getfqdn does.
 var FullName = fullName

@@ -103,10 +103,13 @@ func host(t testing.TB) string {
 	return name
 }
 
+// joined is a text with the usual separator of this system for '|'.
+func joined(text string) string { return strings.ReplaceAll(text, "|", string(lease.Separator)) }
+
 // leave makes a lock of somebody else, and returns the path of its claim.
 func leave(t testing.TB, path, host string, pid int, ends time.Time) (claim string) {
 	t.Helper()
-	claim = fmt.Sprintf("%s|%s|%d|%d", path, host, pid, 12345)
+	claim = fmt.Sprintf(joined("%s|%s|%d|%d"), path, host, pid, 12345)
 	must(t, os.WriteFile(claim, []byte(claim), 0o666))
 	must(t, os.Link(claim, path))
 	must(t, os.Chtimes(path, ends, ends))
@@ -119,7 +122,7 @@ func TestLockAndClaimAreAsTheProtocolSays(t *testing.T) {
 	h := acquire(t, lease.New(path, lease.Config{Host: "host.example"}))
 	content, err := os.ReadFile(path)
 	must(t, err)
-	start := fmt.Sprintf("%s|host.example|%d|", path, os.Getpid())
+	start := fmt.Sprintf(joined("%s|host.example|%d|"), path, os.Getpid())
 	if claim := string(content); !strings.HasPrefix(claim, start) || filepath.Base(claim) != files(t, path)[0] {
 		t.Errorf("the lock says %q, beside it are %q", claim, files(t, path))
 	}
@@ -146,7 +149,7 @@ func TestRelativePathStandsAsItIs(t *testing.T) {
 	l := lease.New("x.lock", quick)
 	h := acquire(t, l)
 	d, err := l.Details(bg)
-	if err != nil || d.LockFile != "x.lock" || d.PID != os.Getpid() || d.Host != host(t) || !strings.HasPrefix(d.Claim, "x.lock|") {
+	if err != nil || d.LockFile != "x.lock" || d.PID != os.Getpid() || d.Host != host(t) || !strings.HasPrefix(d.Claim, joined("x.lock|")) {
 		t.Errorf("%+v, %v", d, err)
 	}
 	t.Chdir(t.TempDir())
@@ -166,7 +169,8 @@ func TestMisuseIsNamedByTheFirstAcquisition(t *testing.T) {
 		"'/' is one of paths":      lease.New("x", lease.Config{Separator: '/'}),
 		"be shown":                 lease.New("x", lease.Config{Separator: '\n'}),
 		"'+' is in the path":       lease.New("a+b", lease.Config{Separator: '+'}),
-		"'|' is in the path":       lease.New("a|b", lease.Config{}),
+		joined("'|' is in the p"):  lease.New(joined("a|b"), lease.Config{}),
+		"'?' is in the path":       lease.New("a?b", lease.Config{Separator: '?'}),
 		"'-' is in the host's":     lease.New("x", lease.Config{Separator: '-', Host: "a-b"}),
 		"cannot be the host's":     lease.New("x", lease.Config{Host: "a/b"}),
 		"no file":                  lease.New("", lease.Config{}),

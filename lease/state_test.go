@@ -81,7 +81,7 @@ func TestDetailsOfNothingAreNotHeld(t *testing.T) {
 	_, err = l.Expiration(bg)
 	want(t, err, filelock.ErrNotHeld)
 	for _, content := range []string{"", "x", "a|b|c|d", "a|b|1|2|3", "a|b|-1|2", "a|b|1|", "a|b|1"} {
-		must(t, os.WriteFile(path, []byte(content), 0o666))
+		must(t, os.WriteFile(path, []byte(joined(content)), 0o666))
 		_, err = l.Details(bg)
 		want(t, err, filelock.ErrNotHeld)
 	}
