@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/testproc"
@@ -97,4 +99,21 @@ func TestLaw07IsFoundBroken(t *testing.T) {
 		}
 	}
 	t.Error("breaking without flock goes unnoticed")
+}
+
+// TestLaw06LeaseIsHeldUntilYearsThatCannotBeCounted in nanoseconds, as that of a
+// flufl.lock with a lifetime of centuries is.
+func TestLaw06LeaseIsHeldUntilYearsThatCannotBeCounted(t *testing.T) {
+	for _, year := range []int{2263, 2400, 2446} { // the last one that all usual file systems know
+		path := lockPath(t)
+		leave(t, path, host(t), os.Getpid(), time.Now())
+		at := unix.Timespec{Sec: time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC).Unix()}
+		must(t, unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{at, at}, 0))
+		l := lease.New(path, quick)
+		if ends, err := l.Expiration(bg); err != nil || ends.Before(time.Now()) {
+			t.Errorf("in %d: %v, %v", year, ends, err)
+		}
+		_, err := l.TryAcquire(bg)
+		want(t, err, filelock.ErrLocked)
+	}
 }

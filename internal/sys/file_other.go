@@ -87,7 +87,11 @@ func infoOf(fi fs.FileInfo, err error) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	return Info{ID: idOf(fi), Mode: fi.Mode(), Size: fi.Size(), ModTime: fi.ModTime().UnixNano()}, nil
+	modified := fi.ModTime()
+	return Info{
+		ID: idOf(fi), Mode: fi.Mode(), Size: fi.Size(),
+		ModTime: nanoseconds(modified.Unix(), int64(modified.Nanosecond())),
+	}, nil
 }
 
 // TryLock fails: this system has no file locks.

@@ -136,10 +136,10 @@ func infoOf(st *unix.Stat_t) Info {
 		ID:       ID{uint64(st.Dev), uint64(st.Ino)},
 		Mode:     mode,
 		Size:     st.Size,
-		ModTime:  int64(st.Mtim.Sec)*1e9 + int64(st.Mtim.Nsec),
-		Accessed: int64(st.Atim.Sec)*1e9 + int64(st.Atim.Nsec),
+		ModTime:  nanoseconds(int64(st.Mtim.Sec), int64(st.Mtim.Nsec)),
+		Accessed: nanoseconds(int64(st.Atim.Sec), int64(st.Atim.Nsec)),
 		Links:    int(st.Nlink),
-		Changed:  int64(st.Ctim.Sec)*1e9 + int64(st.Ctim.Nsec),
+		Changed:  nanoseconds(int64(st.Ctim.Sec), int64(st.Ctim.Nsec)),
 		Fine:     st.Ctim.Nsec%1e6 != 0,
 	}
 }

@@ -186,9 +186,16 @@ func infoOf(h windows.Handle) (Info, error) {
 		ID:      ID{uint64(d.VolumeSerialNumber), uint64(d.FileIndexHigh)<<32 | uint64(d.FileIndexLow)},
 		Mode:    mode,
 		Size:    int64(d.FileSizeHigh)<<32 | int64(d.FileSizeLow),
-		ModTime: d.LastWriteTime.Nanoseconds(),
+		ModTime: timeOf(d.LastWriteTime),
 		Links:   int(d.NumberOfLinks),
 	}, nil
+}
+
+// timeOf counts as [Info] does: a Filetime is in ticks of 100 ns since 1601.
+func timeOf(t windows.Filetime) int64 {
+	const second, until1970 = 1e7, 11644473600 // in ticks, and in seconds
+	ticks := int64(t.HighDateTime)<<32 | int64(t.LowDateTime)
+	return nanoseconds(ticks/second-until1970, ticks%second*100)
 }
 
 // ReadAt fills b from offset off, as [io.ReaderAt] does: fewer bytes come with

@@ -15,6 +15,7 @@ package sys
 import (
 	"errors"
 	"io/fs"
+	"math"
 
 	"github.com/gofilelock/filelock/internal/fault"
 )
@@ -55,7 +56,7 @@ type Info struct {
 	ID      ID
 	Mode    fs.FileMode // type and permissions
 	Size    int64
-	ModTime int64 // nanoseconds since 1970
+	ModTime int64 // nanoseconds since 1970, or as close to them as an int64 can be
 
 	// Of these nothing is known outside of Unix: how many names the file has,
 	// when it was accessed and changed, in nanoseconds since 1970, and whether
@@ -64,6 +65,18 @@ type Info struct {
 	Links             int
 	Accessed, Changed int64
 	Fine              bool
+}
+
+// nanoseconds is the time since 1970 of a file. Some file systems know years that
+// an int64 does not reach: what ends after it must not seem to have ended before.
+func nanoseconds(seconds, rest int64) int64 {
+	switch {
+	case seconds >= math.MaxInt64/int64(1e9):
+		return math.MaxInt64
+	case seconds <= math.MinInt64/int64(1e9):
+		return math.MinInt64
+	}
+	return seconds*1e9 + rest
 }
 
 // Getwd returns the working directory.
