@@ -145,18 +145,22 @@ func (l *Lock) SetLifetime(d time.Duration) { l.backend.lifetime.Store(int64(d))
 
 // Refresh has the lease of the hold that the owner of ctx has last for the
 // lifetime from now. If d is not 0 it is the lifetime from now on, also of later
-// holds through l.
+// holds through l. One that makes no sense matches [fs.ErrInvalid], and changes
+// nothing.
 //
 // It fails with [filelock.ErrNotHeld] if nobody has the lock, with
 // [filelock.ErrNotOwner] if somebody else has, and with [filelock.ErrLost] if the
 // hold has been lost. After any other error the hold goes on, for its time.
 func (l *Lock) Refresh(ctx context.Context, d time.Duration) error {
-	if d != 0 {
-		l.SetLifetime(d)
+	lifetime := d
+	if d == 0 {
+		lifetime = l.Lifetime()
 	}
-	lifetime := l.Lifetime()
 	if err := checkLifetime(lifetime); err != nil {
 		return &filelock.LockError{Op: "renew", Path: l.Path(), Err: err}
+	}
+	if d != 0 {
+		l.SetLifetime(d)
 	}
 	return l.Renew(ctx, lifetime)
 }

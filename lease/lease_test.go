@@ -245,9 +245,9 @@ func TestRefreshKeepsItsLifetime(t *testing.T) {
 		want(t, l.Renew(h.Context(), d), fs.ErrInvalid)
 	}
 	ends(now, time.Minute)
+	must(t, l.Refresh(h.Context(), 0))
 	must(t, h.Release())
-	_, err := l.Acquire(bg)
-	want(t, err, fs.ErrInvalid)
+	must(t, acquire(t, l).Release()) // with what it was
 }
 
 func TestRefreshIsForTheHolder(t *testing.T) {
