@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -167,6 +168,32 @@ func TestLaw09ClaimIsLookedAtAgain(t *testing.T) {
 	if left := files(t, path); len(left) != 1 {
 		t.Errorf("%q are left", left)
 	}
+}
+
+// TestNameOfTheTokensIsStoredFirst: without it a power failure would have them
+// begin again.
+func TestNameOfTheTokensIsStoredFirst(t *testing.T) {
+	path := lockPath(t)
+	l := lease.New(path, fenced)
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, name string) error {
+		if op == fault.Open && filepath.Clean(name) == filepath.Dir(path) {
+			return syscall.EIO
+		}
+		return nil
+	}})
+	_, err := l.TryAcquire(bg)
+	remove()
+	if !errors.Is(err, syscall.EIO) {
+		t.Fatal("a token was given before its file's name was stored:", err)
+	}
+	if content, err := os.ReadFile(path + ".token"); err != nil || len(content) > 0 {
+		t.Errorf("a token is there already: %q, %v", content, err)
+	}
+	h := acquire(t, l)
+	if h.Token() != 1 {
+		t.Errorf("the first token is %d", h.Token())
+	}
+	must(t, h.Release())
 }
 
 // TestLeaseNeedsNoFlock, but for tokens.

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/address"
 	"github.com/gofilelock/filelock/internal/mark"
 	"github.com/gofilelock/filelock/internal/sys"
 )
@@ -102,6 +103,12 @@ func nextToken(path string) (token uint64, err error) {
 	defer func() { err = errors.Join(err, f.Unlock()) }()
 	if token, err = readToken(f); err != nil {
 		return 0, err
+	}
+	if token == 0 { // the file is new, and its name has to stay as well
+		dir, _ := address.Split(path)
+		if err := sys.SyncDir(dir); err != nil {
+			return 0, err
+		}
 	}
 	token++
 	if _, err := f.WriteAt(fmt.Appendf(nil, tokenLine, token), 0); err != nil {
