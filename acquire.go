@@ -154,8 +154,8 @@ func (a *acquisition) ask(ctx context.Context) verdict {
 	return v
 }
 
-// errGone says that somebody else has the lock, or had it, before the lease of a
-// grant could be renewed once.
+// errGone says that somebody else has the lock, or had it or could have had it,
+// before the lease of a grant was renewed once.
 var errGone = errors.New("gone")
 
 // askOnce first tries once, so that it is soon known, to others in the queue as

@@ -166,16 +166,16 @@ func (r *renewal) ends(sent, former moment, granted time.Duration, err error) er
 	case errors.Is(err, fs.ErrInvalid): // nothing has been changed
 		r.deadline = former
 	}
-	if lost := r.loss.err(); lost != nil {
-		return lost
-	}
-	if r.lifetime > 0 && !r.paused {
+	if r.lifetime > 0 && !r.paused && r.loss.err() == nil {
 		pause := r.lifetime / renewsAfter
 		if err != nil {
 			pause = r.lifetime / retriesIn
 		}
 		arm(&r.next, pause, r.again)
-		r.look()
+		r.look() // the attempt itself may have taken too long
+	}
+	if lost := r.loss.err(); lost != nil {
+		return lost
 	}
 	return err
 }

@@ -544,3 +544,31 @@ func TestLeaseThatIsHandedOnGoesOn(t *testing.T) {
 		want(t, h.Release(), filelock.ErrLost)
 	})
 }
+
+// TestLaw09LeaseThatRanOutMeanwhileIsNotAHold has a first renewal take longer
+// than the lease, as that of a process which is stopped does.
+func TestLaw09LeaseThatRanOutMeanwhileIsNotAHold(t *testing.T) {
+	leases(t, func(t *testing.T, l *filelock.Lock, g *leased) {
+		slow := func(context.Context, time.Duration) error {
+			time.Sleep(lifetime)
+			g.renews(succeeds)
+			return nil
+		}
+		g.renews(slow)
+		_, err := l.TryAcquire(bg)
+		if !errors.Is(err, filelock.ErrLocked) || l.Held() {
+			t.Errorf("a lease is a hold that ended %v ago: %v", lifetime/10, err)
+		}
+		g.renews(slow)
+		must(t, l.Do(bg, func(ctx context.Context) error { return ctx.Err() }))
+		h, err := l.Acquire(bg)
+		must(t, err)
+		g.renews(slow)
+		if err := l.Renew(h.Context(), 0); !errors.Is(err, filelock.ErrLost) {
+			t.Errorf("it was renewed for a time that is over: %v", err)
+		}
+		if err := h.Release(); !errors.Is(err, filelock.ErrLost) {
+			t.Error(err)
+		}
+	})
+}
