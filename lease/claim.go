@@ -49,9 +49,12 @@ const ours = 1 << 63
 // parseClaim reads the name of a claim. Whether it stands for one hold only is
 // known of those that we make.
 func parseClaim(text string, separator rune) (d Details, once, ok bool) {
-	text = strings.TrimSpace(text) // as flufl.lock does
+	if len(text) > maxClaim { // and is only the start of something
+		return Details{}, false, false
+	}
+	text = strings.TrimRightFunc(text, unicode.IsSpace) // as flufl.lock does, but a path may begin so
 	parts := strings.Split(text, string(separator))
-	if len(parts) != 4 || len(text) > maxClaim {
+	if len(parts) != 4 {
 		return Details{}, false, false
 	}
 	pid, err := strconv.Atoi(parts[2])

@@ -15,6 +15,7 @@ import (
 func TestLaw06WhatDoesNotParseIsNeverBroken(t *testing.T) {
 	for _, content := range []string{
 		"", "somebody's data", joined("a|b|c|d"), joined("x|host|1|2|3"), "x+host+1+2", strings.Repeat("x", 1<<20),
+		joined("x|host|1|2") + strings.Repeat(" ", 1<<20),
 	} {
 		path := lockPath(t)
 		must(t, os.WriteFile(path, []byte(content), 0o666))
@@ -33,6 +34,21 @@ func TestLaw06WhatDoesNotParseIsNeverBroken(t *testing.T) {
 		must(t, l.Break(bg, s))
 		nothingIsLeft(t, path)
 	}
+}
+
+func TestClaimOfAPathThatBeginsWithASpaceIsKnown(t *testing.T) {
+	path := lockPath(t)
+	t.Chdir(filepath.Dir(path))
+	l := lease.New(" x.lock", quick)
+	h := acquire(t, l)
+	if d, err := l.Details(bg); err != nil || d.LockFile != " x.lock" {
+		t.Errorf("%+v, %v", d, err)
+	}
+	s, err := l.Inspect(bg)
+	must(t, err)
+	must(t, l.Break(bg, s))
+	nothingIsLeft(t, path)
+	want(t, h.Release(), filelock.ErrLost)
 }
 
 // TestLaw07ClaimIsRemovedOnlyIfItIsTheSameFile has a lock that names other files
