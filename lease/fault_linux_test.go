@@ -196,6 +196,28 @@ func TestNameOfTheTokensIsStoredFirst(t *testing.T) {
 	must(t, h.Release())
 }
 
+// TestLaw20TokenThatIsBeingTakenIsContention: whoever takes one can be stopped for
+// so long that its lease ends.
+func TestLaw20TokenThatIsBeingTakenIsContention(t *testing.T) {
+	path := lockPath(t)
+	f, err := os.Create(path + ".token")
+	must(t, err)
+	defer f.Close()
+	must(t, syscall.Flock(int(f.Fd()), syscall.LOCK_EX))
+	l := lease.New(path, fenced)
+	if _, err := l.TryAcquire(bg); !errors.Is(err, filelock.ErrLocked) {
+		t.Error(err)
+	}
+	if _, err := l.Acquire(bg, filelock.WithTimeout(1500*time.Millisecond)); !errors.Is(err, filelock.ErrTimeout) {
+		t.Error(err)
+	}
+	if left := files(t, path); len(left) != 1 {
+		t.Errorf("%q are left", left)
+	}
+	must(t, syscall.Flock(int(f.Fd()), syscall.LOCK_UN))
+	must(t, acquire(t, l).Release())
+}
+
 // TestLeaseNeedsNoFlock, but for tokens.
 func TestLeaseNeedsNoFlock(t *testing.T) {
 	defer fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {

@@ -63,7 +63,10 @@ func (g *grant) fence(ctx context.Context) error {
 		g.token, err = nextToken(g.path + ".token")
 		return false, err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, mark.ErrBusy): // a process that was stopped while it had its own, maybe
+		return fmt.Errorf("%w: somebody else is taking a fencing token", filelock.ErrLocked)
+	case err != nil:
 		return fmt.Errorf("fencing token: %w", err)
 	}
 	return nil
