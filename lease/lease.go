@@ -45,6 +45,10 @@
 // that are seconds old: the slop has to cover that too. Suspend is counted on
 // Linux, macOS and Windows; elsewhere the wall clock alone tells of it.
 //
+// Whoever has flock(2) on the lock file keeps it from being broken: somebody with
+// permission to read it who means to, and a holder or a breaker that is stopped
+// just at it, until it goes on or is killed.
+//
 // Besides the lock file there is a claim, a file with a longer name. It stays
 // behind if the process is killed, until its lock is broken; and for ever if that
 // happens before it has the lock, or just after it has given it back.
@@ -103,9 +107,10 @@ type Config struct {
 
 	// Fencing gives each hold a token, a number that is higher than that of all
 	// holds before: see [filelock.Hold.Token] and [Fence]. The latest is kept in
-	// a file beside the lock, whose name ends in ".token" and which must not be
-	// removed. flufl.lock's holds have none. It needs a file system with
-	// flock(2); on others acquisitions fail with [filelock.ErrUnsupported].
+	// a file beside the lock, whose name ends in ".token", which must not be
+	// removed, and which all who use the lock have to be able to write to.
+	// flufl.lock's holds have none. It needs a file system with flock(2); on
+	// others acquisitions fail with [filelock.ErrUnsupported].
 	Fencing bool
 
 	// RetryErrors are errors on which the lock file is read again, as
