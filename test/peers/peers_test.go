@@ -287,9 +287,6 @@ func modes(t *testing.T, p peer, test func(t *testing.T, path string, theirs, ou
 	}
 }
 
-// ownShares holds those of our kinds that can be shared.
-var ownShares = map[string]bool{"flock": true, "record": true}
-
 func mode(shared bool) filelock.AcquireOption {
 	if shared {
 		return filelock.Shared()
