@@ -37,7 +37,10 @@ const (
 type verb func(args []string, stdout, stderr *os.File) int
 
 func dispatch(args []string, stdout, stderr *os.File) int {
-	verbs := map[string]verb{"run": run, "status": status, "flock": flock.Main}
+	verbs := map[string]verb{
+		"run": run, "status": status, "flock": flock.Main,
+		"break": breakLock,
+	}
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
 		return exitUsage

@@ -108,6 +108,9 @@ func TestMisuse(t *testing.T) {
 		{"run", "--soft", "", "true"},
 		{"status"},
 		{"status", ""},
+		{"break"},
+		{"break", ""},
+		{"break", path, path},
 	} {
 		r := runProgram(t, args...)
 		if r.status != exitUsage || !strings.Contains(r.stderr, "filelock") {
@@ -118,6 +121,8 @@ func TestMisuse(t *testing.T) {
 		usage:                              {{"--help"}, {"help"}},
 		(&runSettings{}).command().Usage(): {{"run", "-h"}, {"run", "--he"}},
 		statusCommand(new(kind)).Usage():   {{"status", "--help"}},
+
+		(&breakSettings{}).command().Usage(): {{"break", "--help"}},
 	} {
 		for _, args := range calls {
 			if r := runProgram(t, args...); r.status != 0 || r.stdout != page {
