@@ -111,6 +111,8 @@ func TestMisuse(t *testing.T) {
 		{"break"},
 		{"break", ""},
 		{"break", path, path},
+		{"gc"},
+		{"gc", "--older-than", "-1s", filepath.Dir(path)},
 	} {
 		r := runProgram(t, args...)
 		if r.status != exitUsage || !strings.Contains(r.stderr, "filelock") {
@@ -123,6 +125,7 @@ func TestMisuse(t *testing.T) {
 		statusCommand(new(kind)).Usage():   {{"status", "--help"}},
 
 		(&breakSettings{}).command().Usage(): {{"break", "--help"}},
+		(&gcSettings{}).command().Usage():    {{"gc", "--help"}},
 	} {
 		for _, args := range calls {
 			if r := runProgram(t, args...); r.status != 0 || r.stdout != page {

@@ -11,11 +11,13 @@ import (
 const usage = `Usage: filelock run [OPTION...] FILE COMMAND [ARG...]
        filelock status [OPTION...] FILE...
        filelock break [OPTION...] FILE
+       filelock gc [OPTION...] DIR...
        filelock flock ...
 
 run      runs a command under the lock of a file
 status   tells who holds locks
 break    ends a hold that was left behind
+gc       removes what locks have left behind
 flock    is flock(1), and so is filelock if it is called flock
 
 filelock VERB --help has the options.
