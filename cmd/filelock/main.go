@@ -39,7 +39,7 @@ type verb func(args []string, stdout, stderr *os.File) int
 func dispatch(args []string, stdout, stderr *os.File) int {
 	verbs := map[string]verb{
 		"run": run, "status": status, "flock": flock.Main,
-		"break": breakLock, "gc": gc,
+		"break": breakLock, "gc": gc, "probe": probeDirectory,
 	}
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)

@@ -126,6 +126,7 @@ func TestMisuse(t *testing.T) {
 
 		(&breakSettings{}).command().Usage(): {{"break", "--help"}},
 		(&gcSettings{}).command().Usage():    {{"gc", "--help"}},
+		(&probeSettings{}).command().Usage(): {{"probe", "--help"}},
 	} {
 		for _, args := range calls {
 			if r := runProgram(t, args...); r.status != 0 || r.stdout != page {

@@ -12,12 +12,14 @@ const usage = `Usage: filelock run [OPTION...] FILE COMMAND [ARG...]
        filelock status [OPTION...] FILE...
        filelock break [OPTION...] FILE
        filelock gc [OPTION...] DIR...
+       filelock probe [OPTION...] DIR
        filelock flock ...
 
 run      runs a command under the lock of a file
 status   tells who holds locks
 break    ends a hold that was left behind
 gc       removes what locks have left behind
+probe    finds out which locks a file system has
 flock    is flock(1), and so is filelock if it is called flock
 
 filelock VERB --help has the options.

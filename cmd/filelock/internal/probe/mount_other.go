@@ -1,0 +1,5 @@
+//go:build !linux
+
+package probe
+
+func mountOf(string) (system, on, options string) { return "", "", "" }
