@@ -22,5 +22,15 @@ type Lock struct {
 	Shared bool
 }
 
+// An Entry is a lock on some file of this machine, which somebody holds or is
+// blocked on.
+type Entry struct {
+	Lock
+	Kind    Kind
+	Process bool   // a record lock of a process, not of an open file
+	Waiting bool   // nobody holds it: the process is blocked on it
+	Path    string // as the system shows it; empty where that is unknown
+}
+
 // ErrUnknown is returned where the system does not tell who holds locks.
 var ErrUnknown = fmt.Errorf("this system does not tell who holds a lock: %w", errors.ErrUnsupported)

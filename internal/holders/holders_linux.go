@@ -103,23 +103,28 @@ func listed(data []byte, id sys.ID, kind Kind) ([]Lock, error) {
 
 // tidy sorts locks and names each process once.
 func tidy(locks []Lock) []Lock {
-	if !procid.ProcIsOurs() {
-		anonymize(locks)
+	if foreign := foreignIDs(); foreign != nil {
+		for i := range locks {
+			locks[i].PID = foreign(locks[i].PID)
+		}
 	}
 	slices.SortFunc(locks, func(a, b Lock) int { return a.PID - b.PID })
 	return slices.CompactFunc(locks, func(a, b Lock) bool { return a.PID == b.PID })
 }
 
-// anonymize takes away the ids of another pid namespace. Of those that /proc
-// has only our own is known here.
-func anonymize(locks []Lock) {
+// foreignIDs returns what makes ids of /proc those that are known here, if it is
+// of another pid namespace: only our own, and 0 of all others. Otherwise it
+// returns nil.
+func foreignIDs() func(pid int) int {
+	if procid.ProcIsOurs() {
+		return nil
+	}
 	self, _ := os.Readlink("/proc/self")
-	for i := range locks {
-		if strconv.Itoa(locks[i].PID) == self {
-			locks[i].PID = os.Getpid()
-		} else {
-			locks[i].PID = 0
+	return func(pid int) int {
+		if strconv.Itoa(pid) == self {
+			return os.Getpid()
 		}
+		return 0
 	}
 }
 
@@ -144,6 +149,7 @@ func held(text []byte, prefix string, ino uint64, kind Kind) iter.Seq[entry] {
 type entry struct {
 	waiting bool
 	kind    Kind
+	process bool // of a process, and not of an open file
 	shared  bool
 	pid     int // that took it; -1 where it belongs to an open file
 	id      sys.ID
@@ -165,7 +171,9 @@ func parseEntry(line []byte) (e entry, ok bool) {
 	switch string(fields[1]) {
 	case "FLOCK":
 		e.kind = Flock
-	case "POSIX", "OFDLCK":
+	case "POSIX":
+		e.kind, e.process = Record, true
+	case "OFDLCK":
 		e.kind = Record
 	default:
 		return e, false // LEASE, DELEG

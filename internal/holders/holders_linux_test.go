@@ -19,8 +19,10 @@ import (
 	"github.com/gofilelock/filelock/internal/testproc"
 )
 
+var roles = map[string]testproc.Role{"hold": hold, "ask": ask}
+
 func TestMain(m *testing.M) {
-	testproc.Main(map[string]testproc.Role{"hold": hold, "ask": ask})
+	testproc.Main(roles)
 	goleak.VerifyTestMain(m)
 }
 
@@ -291,7 +293,7 @@ func TestParseEntry(t *testing.T) {
 		"1: FLOCK  ADVISORY  WRITE 1234 fe:00:131090 0 EOF\n": {kind: Flock, pid: 1234, id: id},
 		"2: -> FLOCK  ADVISORY  READ 5 fe:00:131090 0 EOF\n":  {waiting: true, kind: Flock, shared: true, pid: 5, id: id},
 		"3: OFDLCK ADVISORY  WRITE -1 fe:00:131090 0 EOF\n":   {kind: Record, pid: -1, id: id},
-		"4: POSIX  ADVISORY  READ 7 fe:00:131090 128 200\n":   {kind: Record, shared: true, pid: 7, id: id},
+		"4: POSIX  ADVISORY  READ 7 fe:00:131090 128 200\n":   {kind: Record, process: true, shared: true, pid: 7, id: id},
 	} {
 		got, ok := parseEntry([]byte(line))
 		if !ok || got != want {
@@ -324,8 +326,11 @@ func FuzzParseEntry(f *testing.F) {
 		if e.shared {
 			mode = "READ"
 		}
-		if e.kind == Record {
+		switch {
+		case e.process:
 			kind = "POSIX"
+		case e.kind == Record:
+			kind = "OFDLCK"
 		}
 		major, minor := devNumbers(e.id.Dev)
 		text := fmt.Appendf(nil, "1: %s%s ADVISORY %s %d %02x:%02x:%d 0 EOF\n", arrow, kind, mode, e.pid, major, minor, e.id.Ino)
