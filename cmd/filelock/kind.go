@@ -49,6 +49,14 @@ func (k *kind) setLease(text string) error {
 	return nil
 }
 
+// String names the kind, by its option if it has one.
+func (k kind) String() string {
+	if k.name == "" {
+		return "flock"
+	}
+	return k.name
+}
+
 // open returns the lock of the kind.
 func (k *kind) open(path string, opts ...filelock.Option) locker {
 	switch k.name {

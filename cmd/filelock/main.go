@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/gofilelock/filelock/cmd/filelock/internal/flock"
 )
@@ -38,8 +39,8 @@ type verb func(args []string, stdout, stderr *os.File) int
 
 func dispatch(args []string, stdout, stderr *os.File) int {
 	verbs := map[string]verb{
-		"run": run, "status": status, "flock": flock.Main,
-		"break": breakLock, "gc": gc, "probe": probeDirectory,
+		"run": run, "status": status, "wait": waitFor, "watch": watch, "list": list,
+		"break": breakLock, "gc": gc, "probe": probeDirectory, "flock": flock.Main,
 	}
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
@@ -60,9 +61,15 @@ func dispatch(args []string, stdout, stderr *os.File) int {
 
 // fail says what went wrong, and returns the exit status for it.
 func fail(stderr *os.File, err error) int {
-	fmt.Fprintf(stderr, "filelock: %v\n", err)
+	fmt.Fprintf(stderr, "filelock: %s\n", oneLine(err))
 	if errors.Is(err, fs.ErrInvalid) {
 		return exitUsage
 	}
 	return exitSystem
+}
+
+// oneLine returns the text of err, fit for a terminal: there can be names in it
+// that others have chosen.
+func oneLine(err error) string {
+	return printable(strings.ReplaceAll(err.Error(), "\n", "; "))
 }

@@ -120,13 +120,12 @@ func TestMisuse(t *testing.T) {
 		}
 	}
 	for page, calls := range map[string][][]string{
-		usage:                              {{"--help"}, {"help"}},
-		(&runSettings{}).command().Usage(): {{"run", "-h"}, {"run", "--he"}},
-		statusCommand(new(kind)).Usage():   {{"status", "--help"}},
-
-		(&breakSettings{}).command().Usage(): {{"break", "--help"}},
-		(&gcSettings{}).command().Usage():    {{"gc", "--help"}},
-		(&probeSettings{}).command().Usage(): {{"probe", "--help"}},
+		usage:                                 {{"--help"}, {"help"}},
+		(&runSettings{}).command().Usage():    {{"run", "-h"}, {"run", "--he"}},
+		new(statusSettings).command().Usage(): {{"status", "--help"}},
+		(&breakSettings{}).command().Usage():  {{"break", "--help"}},
+		(&gcSettings{}).command().Usage():     {{"gc", "--help"}},
+		(&probeSettings{}).command().Usage():  {{"probe", "--help"}},
 	} {
 		for _, args := range calls {
 			if r := runProgram(t, args...); r.status != 0 || r.stdout != page {

@@ -45,7 +45,7 @@ goes on without the lock.`,
 			{Short: "s", Long: []string{"shared"}, Set: getopt.True(&s.shared), Help: "take a shared lock"},
 			{Short: "xe", Long: []string{"exclusive"}, Set: getopt.To(&s.shared, false), Help: "take an exclusive lock, as by default"},
 			{Short: "n", Long: []string{"nonblock", "nonblocking", "nb"}, Set: getopt.True(&s.noWait), Help: "do not wait: fail at once if somebody else has the lock"},
-			{Short: "w", Long: []string{"timeout", "wait"}, Arg: "SECONDS", Set: s.setWait, Help: "wait no longer than that; fractions are allowed"},
+			{Short: "w", Long: []string{"timeout", "wait"}, Arg: "SECONDS", Set: setSeconds(&s.wait), Help: "wait no longer than that; fractions are allowed"},
 			{Short: "E", Long: []string{"conflict-exit-code"}, Arg: "NUMBER", Set: s.setConflict, Help: "the exit status if the lock was not to be had (1)"},
 			help,
 		}, s.kind.options()...),
@@ -59,21 +59,24 @@ func (s *runSettings) setConflict(text string) (err error) {
 	return nil
 }
 
-// setWait reads a timeout. What is too long for a [time.Duration] is no limit.
-func (s *runSettings) setWait(text string) error {
-	n, err := strconv.ParseFloat(text, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) || !(n >= 0) { // nor is NaN
-		return fmt.Errorf("'%s' is not a number of seconds to wait", text)
-	}
-	s.wait = noLimit
-	if n *= float64(time.Second); n < math.MaxInt64 {
-		s.wait = time.Duration(n)
-	}
-	return nil
-}
-
 // noLimit is a timeout that never comes.
 const noLimit time.Duration = -1
+
+// setSeconds returns a Set that reads a timeout. What is too long for a
+// [time.Duration] is no limit.
+func setSeconds(d *time.Duration) func(string) error {
+	return func(text string) error {
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil && !errors.Is(err, strconv.ErrRange) || !(n >= 0) { // nor is NaN
+			return fmt.Errorf("'%s' is not a number of seconds to wait", text)
+		}
+		*d = noLimit
+		if n *= float64(time.Second); n < math.MaxInt64 {
+			*d = time.Duration(n)
+		}
+		return nil
+	}
+}
 
 // run is the verb of that name.
 func run(args []string, stdout, stderr *os.File) int {

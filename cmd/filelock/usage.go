@@ -10,6 +10,9 @@ import (
 
 const usage = `Usage: filelock run [OPTION...] FILE COMMAND [ARG...]
        filelock status [OPTION...] FILE...
+       filelock wait [OPTION...] FILE...
+       filelock watch [OPTION...] FILE...
+       filelock list [OPTION...] [PATH...]
        filelock break [OPTION...] FILE
        filelock gc [OPTION...] DIR...
        filelock probe [OPTION...] DIR
@@ -17,6 +20,9 @@ const usage = `Usage: filelock run [OPTION...] FILE COMMAND [ARG...]
 
 run      runs a command under the lock of a file
 status   tells who holds locks
+wait     waits until locks are free
+watch    tells of each change
+list     tells of all locks on this machine
 break    ends a hold that was left behind
 gc       removes what locks have left behind
 probe    finds out which locks a file system has
@@ -27,6 +33,11 @@ filelock VERB --help has the options.
 
 // help is an option that all verbs have.
 var help = getopt.Option{Short: "h", Long: []string{"help"}, Set: getopt.Help, Help: "print this"}
+
+// jsonOption is one of those that tell something.
+func jsonOption(v *bool) getopt.Option {
+	return getopt.Option{Long: []string{"json"}, Set: getopt.True(v), Help: "say it in JSON, an object a line"}
+}
 
 // parse reads the arguments, and reports false with an exit status where the
 // verb has nothing to do.
