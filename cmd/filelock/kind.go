@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/gofilelock/filelock"
@@ -13,8 +14,9 @@ import (
 
 // A kind is which of the locks is meant that a path can have.
 type kind struct {
-	name  string
-	lease time.Duration
+	name    string
+	lease   time.Duration
+	content *string // to be written to the file; nil: nothing
 }
 
 // locker is what the verbs need of a lock.
@@ -49,6 +51,23 @@ func (k *kind) setLease(text string) error {
 	return nil
 }
 
+func (k *kind) setContent(template string) error {
+	k.content = &template
+	return nil
+}
+
+// check reports options that make no sense together.
+func (k *kind) check() error {
+	switch k.name {
+	case "", "record":
+		return nil
+	}
+	if k.content != nil {
+		return fmt.Errorf("%w: --content is of no use: the %s lock has a content of its own", fs.ErrInvalid, k.name)
+	}
+	return nil
+}
+
 // String names the kind, by its option if it has one.
 func (k kind) String() string {
 	if k.name == "" {
@@ -59,11 +78,15 @@ func (k kind) String() string {
 
 // open returns the lock of the kind.
 func (k *kind) open(path string, opts ...filelock.Option) locker {
+	files := fileOptions(opts)
+	if k.content != nil {
+		files = append(files, filelock.WithContent(*k.content))
+	}
 	switch k.name {
 	case "soft":
-		return filelock.NewSoft(path, fileOptions(opts)...)
+		return filelock.NewSoft(path, files...)
 	case "record":
-		return filelock.New(path, append(fileOptions(opts), filelock.WithRecordLocks())...)
+		return filelock.New(path, append(files, filelock.WithRecordLocks())...)
 	case "lease":
 		return lease.New(path, lease.Config{Lifetime: k.lease}, opts...)
 	case "link":
@@ -75,7 +98,7 @@ func (k *kind) open(path string, opts ...filelock.Option) locker {
 	case "pid":
 		return marker.NewPID(path, marker.Config{}, opts...)
 	}
-	return filelock.New(path, fileOptions(opts)...)
+	return filelock.New(path, files...)
 }
 
 func fileOptions(opts []filelock.Option) (all []filelock.FileOption) {

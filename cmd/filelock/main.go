@@ -29,6 +29,7 @@ const (
 	exitConflict  = 1
 	exitUsage     = 64
 	exitSystem    = 71
+	exitLost      = 75 // EX_TEMPFAIL: another try may succeed
 	exitCannotRun = 126
 	exitNotFound  = 127
 	exitSignalled = 128 // and the signal's number
@@ -41,6 +42,7 @@ func dispatch(args []string, stdout, stderr *os.File) int {
 	verbs := map[string]verb{
 		"run": run, "status": status, "wait": waitFor, "watch": watch, "list": list,
 		"break": breakLock, "gc": gc, "probe": probeDirectory, "flock": flock.Main,
+		guardVerb: guardMain, gateVerb: behindGate,
 	}
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
@@ -62,6 +64,10 @@ func dispatch(args []string, stdout, stderr *os.File) int {
 // fail says what went wrong, and returns the exit status for it.
 func fail(stderr *os.File, err error) int {
 	fmt.Fprintf(stderr, "filelock: %s\n", oneLine(err))
+	return statusFor(err)
+}
+
+func statusFor(err error) int {
 	if errors.Is(err, fs.ErrInvalid) {
 		return exitUsage
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
@@ -16,6 +17,13 @@ var (
 	// passedOn are those that the command gets.
 	passedOn = append([]os.Signal{unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGCONT}, ending...)
 )
+
+// hasEnded reports whether the process p is known to have ended.
+func hasEnded(p *os.Process) bool { return errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone) }
+
+// apart has a process be no part of the terminal's session, which would stop it
+// together with the others.
+var apart = &syscall.SysProcAttr{Setsid: true}
 
 // inherit has the command get f under the number that it has here, which is
 // free: exec.Cmd.ExtraFiles could replace a file that the command expects.

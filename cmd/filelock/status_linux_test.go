@@ -134,7 +134,7 @@ func TestStatusTellsWhoWaits(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
 	holding(t, path)
 	blocked := testproc.StartCommand(t, command(t, "flock", path, "true"))
-	listening := testproc.StartCommand(t, command(t, "run", path, "true"))
+	listening := testproc.StartCommand(t, command(t, "run", "-q", path, "true"))
 	want := map[int]bool{blocked.PID(): true, listening.PID(): false}
 	deadline := time.Now().Add(time.Minute)
 	for {
@@ -177,6 +177,7 @@ func TestWhatOthersWroteIsPrintable(t *testing.T) {
 	for _, args := range [][]string{
 		{"status", path, path + "/", soft}, {"status", "--soft", soft}, {"status", "--json", path, soft}, {"list", dir}, {"list", "--json", dir},
 		{"run", "-n", path, "true"}, {"run", "--soft", "-n", path, "true"}, {"wait", "-w", "0", path}, {"run", path + "/", "true"},
+		{"run", "-n", "--json", path, "true"},
 	} {
 		r := runProgram(t, args...)
 		if text := r.stdout + r.stderr; strings.ContainsAny(text, "\x1b\r") || text == "" {

@@ -162,7 +162,7 @@ func TestWaitDisturbsNobody(t *testing.T) {
 }
 
 func TestWatchTellsOfChanges(t *testing.T) {
-	for _, options := range [][]string{nil, {"--soft"}, {"--lease=1m"}, {"--link"}, {"--mkdir"}} {
+	for _, options := range [][]string{nil, {"--soft"}, {"--lease=1m"}, {"--link"}} {
 		path := filepath.Join(t.TempDir(), "x")
 		p := testproc.StartCommand(t, command(t, "watch", path))
 		says := func(want string) {
