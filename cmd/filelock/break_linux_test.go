@@ -42,7 +42,7 @@ func recordOf(t testing.TB, pid int) []byte {
 	})
 }
 
-func write(t testing.TB, path string, content []byte) {
+func writeBytes(t testing.TB, path string, content []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, content, 0o666); err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestBreakAsksOnATerminal(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "x.lock")
 		dead := deadRecord(t)
-		write(t, path, dead)
+		writeBytes(t, path, dead)
 		term := atTerminal(t, "break", "--soft", path)
 		term.asks("Break " + path + "? [y/N]")
 		if status := term.types(c.answer); status != c.status {
@@ -155,12 +155,12 @@ func TestLaw07BreakEndsTheHoldThatItShowed(t *testing.T) {
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
-			write(t, path, deadRecord(t))
+			writeBytes(t, path, deadRecord(t))
 		},
 	} {
 		for _, force := range [][]string{nil, {"--force"}} {
 			path := filepath.Join(t.TempDir(), "x.lock")
-			write(t, path, deadRecord(t))
+			writeBytes(t, path, deadRecord(t))
 			term := atTerminal(t, append([]string{"break", "--soft", path}, force...)...)
 			term.asks("Break")
 			meanwhile(path)
@@ -191,7 +191,7 @@ func TestLaw06BreakWantsForceOnDoubt(t *testing.T) {
 			if name == "cut off" && kind == "--pid" {
 				continue // its first line is all of a PID lock
 			}
-			write(t, path, content)
+			writeBytes(t, path, content)
 			if err := os.Chtimes(path, longAgo, longAgo); err != nil {
 				t.Fatal(err)
 			}
@@ -212,7 +212,7 @@ func TestLaw06BreakWantsForceOnDoubt(t *testing.T) {
 func TestBreakFollowsNothing(t *testing.T) {
 	dir := t.TempDir()
 	aim := filepath.Join(dir, "aim")
-	write(t, aim, deadRecord(t))
+	writeBytes(t, aim, deadRecord(t))
 	link, fifo := filepath.Join(dir, "link"), filepath.Join(dir, "fifo")
 	if err := os.Symlink(aim, link); err != nil {
 		t.Fatal(err)

@@ -7,14 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gofilelock/filelock/cmd/filelock/internal/getopt"
 	"github.com/gofilelock/filelock/cmd/filelock/internal/leftover"
-	"github.com/gofilelock/filelock/internal/procid"
 )
 
 // gcSettings are what the options of the verb gc say.
@@ -156,12 +152,4 @@ func (f finding) print(w io.Writer, inJSON bool) error {
 	age := time.Duration(f.Age * float64(time.Second)).Round(time.Second)
 	_, err := fmt.Fprintf(w, "%s: %s, %s old: %s%s\n", printable(f.Path), f.Kind, age, f.Why, end)
 	return err
-}
-
-// printable returns a path that others may have chosen as it can be shown.
-func printable(path string) string {
-	if !utf8.ValidString(path) || strings.ContainsFunc(path, procid.Control) {
-		return strconv.Quote(path)
-	}
-	return path
 }

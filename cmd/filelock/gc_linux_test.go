@@ -185,7 +185,7 @@ func TestGCLeavesWhatIsSomebodys(t *testing.T) {
 		t.Fatal(err)
 	}
 	aim := filepath.Join(elsewhere, "aim")
-	write(t, aim, dead)
+	writeBytes(t, aim, dead)
 	for name, content := range map[string][]byte{
 		"live":                        recordOf(t, os.Getpid()),
 		"live.0000000000000000.claim": recordOf(t, os.Getpid()),
@@ -207,7 +207,7 @@ func TestGCLeavesWhatIsSomebodys(t *testing.T) {
 		"table":                       []byte("other|host|1|2"),
 		deadName(1 << 30)[1:]:         []byte(deadName(1 << 30)), // does not say its own name
 	} {
-		write(t, at(name), content)
+		writeBytes(t, at(name), content)
 		if err := os.Chtimes(at(name), longAgo, longAgo); err != nil {
 			t.Fatal(err)
 		}
@@ -266,7 +266,7 @@ func names(t *testing.T, dir string) string {
 func TestGCPrintsHostileNamesQuoted(t *testing.T) {
 	dir := t.TempDir()
 	name := "x\n\x1b[31m\xff.lock"
-	write(t, filepath.Join(dir, name), nil)
+	writeBytes(t, filepath.Join(dir, name), nil)
 	r := runProgram(t, "gc", dir)
 	if r.status != 0 || strings.Count(r.stdout, "\n") != 1 || !strings.Contains(r.stdout, `x\n\x1b[31m\xff.lock": lock file`) {
 		t.Errorf("%+v", r)
@@ -275,7 +275,7 @@ func TestGCPrintsHostileNamesQuoted(t *testing.T) {
 
 func TestGCReportsWhatItMayNot(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "x"), deadRecord(t))
+	writeBytes(t, filepath.Join(dir, "x"), deadRecord(t))
 	defer fault.Install(&fault.Plan{Before: func(op fault.Op, path string) error {
 		if op == fault.Unlink && strings.HasSuffix(path, "x") {
 			return unix.EROFS

@@ -13,8 +13,8 @@ import (
 	"github.com/gofilelock/filelock/internal/testproc"
 )
 
-// report runs the probe, and makes sure that it leaves nothing.
-func report(t *testing.T, dir string, args ...string) (r probe.Report) {
+// probed runs the probe, and makes sure that it leaves nothing.
+func probed(t *testing.T, dir string, args ...string) (r probe.Report) {
 	t.Helper()
 	got := runProgram(t, append([]string{"probe", "--json", dir}, args...)...)
 	if got.status != 0 || got.stderr != "" {
@@ -41,11 +41,11 @@ func TestProbeKnowsLocalFileSystems(t *testing.T) {
 		t.Skip(err)
 	}
 	defer os.Remove(memory)
-	if r := report(t, memory); r.System != "tmpfs" || r.Mount != "/dev/shm" || r.Remote {
+	if r := probed(t, memory); r.System != "tmpfs" || r.Mount != "/dev/shm" || r.Remote {
 		t.Errorf("%+v", r)
 	}
 	for _, dir := range []string{memory, t.TempDir()} {
-		r := report(t, dir)
+		r := probed(t, dir)
 		for _, c := range r.Checks {
 			if c.Works != probe.Yes {
 				t.Errorf("%s, %s: %+v", dir, r.System, c)
@@ -83,7 +83,7 @@ func TestProbeWithAPeer(t *testing.T) {
 	if words == nil {
 		t.Fatal("it does not say where it listens")
 	}
-	r := report(t, dir, "--peer", words[1], "--token", words[2])
+	r := probed(t, dir, "--peer", words[1], "--token", words[2])
 	if r.Peer != words[1] || r.Use != "filelock.New" {
 		t.Errorf("%+v", r)
 	}

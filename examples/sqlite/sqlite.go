@@ -86,7 +86,7 @@ func Open(ctx context.Context, path string) (*Database, error) {
 	// Others write for milliseconds. Who writes first and then again has to say
 	// so at the beginning, or they would wait for each other.
 	file := url.URL{Path: filepath.ToSlash(path)}
-	db, err := sql.Open("sqlite", "file:"+file.EscapedPath()+"?_pragma=busy_timeout(5000)&_txlock=immediate")
+	db, err := sql.Open("sqlite", "file:"+file.EscapedPath()+"?_pragma=busy_timeout(9000)&_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
