@@ -13,6 +13,8 @@ import (
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/cmd/filelock/internal/getopt"
+	"github.com/gofilelock/filelock/internal/mark"
+	"github.com/gofilelock/filelock/internal/record"
 	"github.com/gofilelock/filelock/lease"
 )
 
@@ -58,12 +60,12 @@ func breakLock(args []string, stdout, stderr *os.File) int {
 	end, err := b.run(stdout, stderr)
 	switch {
 	case err != nil && errors.Is(err, errLeft):
-		fmt.Fprintf(stderr, "filelock: %s: %v\n", b.path, err)
+		fmt.Fprintf(stderr, "filelock: %s: %v\n", printable(b.path), err)
 		return exitConflict
 	case err != nil:
 		return fail(stderr, err)
 	}
-	if _, err := fmt.Fprintf(stdout, "%s: %s\n", b.path, end); err != nil {
+	if _, err := fmt.Fprintf(stdout, "%s: %s\n", printable(b.path), end); err != nil {
 		return fail(stderr, err)
 	}
 	return 0
@@ -90,10 +92,12 @@ func (b *breaker) run(stdout, stderr *os.File) (end string, err error) {
 	switch {
 	case err != nil:
 		return "", err
+	case !shown.Held && b.kind.ofSystem() && b.marksSoft():
+		return "", fmt.Errorf("%w: no lock of the system is held on %s, but it is the marker of a soft lock (--soft)", fs.ErrInvalid, printable(b.path))
 	case !shown.Held:
 		return "free", nil
 	}
-	if err := show(stdout, b.path, shown); err != nil {
+	if err := show(stdout, printable(b.path), shown); err != nil {
 		return "", err
 	}
 	if b.kind.ofSystem() {
@@ -103,7 +107,7 @@ func (b *breaker) run(stdout, stderr *os.File) (end string, err error) {
 		return "", err
 	}
 	if !b.yes {
-		if err := ask(stderr, fmt.Sprintf("Break %s? [y/N] ", b.path)); err != nil {
+		if err := ask(stderr, fmt.Sprintf("Break %s? [y/N] ", printable(b.path))); err != nil {
 			return "", err
 		}
 		// A lease may have been renewed since. What is broken is the hold that
@@ -123,6 +127,16 @@ func (b *breaker) run(stdout, stderr *os.File) (end string, err error) {
 		return "", left("that hold has ended meanwhile, and whoever has the lock now keeps it")
 	}
 	return "broken", err
+}
+
+// marksSoft reports whether the file is a soft lock's marker: whoever leaves out
+// --soft is not to take the lock for free.
+func (b *breaker) marksSoft() bool {
+	e, err := mark.Look(b.path, record.MaxMarker)
+	if err == nil {
+		_, err = record.ParseMarker(e.Content)
+	}
+	return err == nil
 }
 
 // permitted fails with [errLeft] if the hold is left alone.

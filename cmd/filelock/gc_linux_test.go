@@ -173,6 +173,54 @@ func TestLaw07LiveSuccessorIsNeverRemoved(t *testing.T) {
 	}
 }
 
+func init() {
+	roles["held"] = func(args []string) error {
+		k := kind{name: args[1]}
+		if _, err := k.open(args[0]).Acquire(context.Background()); err != nil {
+			return err
+		}
+		fmt.Println("ready")
+		_, err := bufio.NewReader(os.Stdin).ReadString('\n') // until it is killed
+		return err
+	}
+}
+
+// TestKilledHoldersAreCollected: who waits for the lock of one has it soon, and
+// keeps it. Nobody but gc removes these markers, and gc is killed all the time.
+func TestKilledHoldersAreCollected(t *testing.T) {
+	kills := 40
+	if s := os.Getenv("FILELOCK_KILLS"); s != "" {
+		var err error
+		if kills, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"link", "mkdir", "symlink"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "x")
+			k := kind{name: name}
+			killed := testproc.Start(t, "clearing", dir, "gc", name)
+			testproc.Start(t, "clearing", dir, "gc", name)
+			for range kills {
+				p := testproc.Start(t, "held", path, name)
+				p.Expect("ready")
+				p.Kill()
+				killed.Kill()
+				killed = testproc.Start(t, "clearing", dir, "gc", name)
+				hold, err := k.open(path).Acquire(context.Background(), filelock.WithTimeout(time.Minute))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := hold.Release(); err != nil {
+					t.Fatalf("a live one's lock was taken: %v", err)
+				}
+			}
+			t.Logf("%d holders and %d collectors killed", kills, kills)
+		})
+	}
+}
+
 // TestGCLeavesWhatIsSomebodys: nothing of this is removed, by force or not, nor
 // followed, and none of it keeps the program waiting.
 func TestGCLeavesWhatIsSomebodys(t *testing.T) {

@@ -40,6 +40,9 @@ func (c *candidate) lease() (*Leftover, error) {
 		l.remove = c.breakFile
 		return l, nil
 	case filepath.Base(parts[0]) == c.name:
+		if strings.Contains(c.path, separator) { // package lease takes no such path
+			return c.found("lease", who+", but its path has a separator in it", Doubtful), nil
+		}
 		l := c.found("lease", who, Certain)
 		l.remove = c.endLease
 		return l, nil

@@ -9,12 +9,17 @@ import (
 	"github.com/gofilelock/filelock/internal/sys"
 )
 
+// guardSuffix ends the name of the file under the lock of which package marker
+// breaks a symbolic link.
+const guardSuffix = lockSuffix + ".break"
+
 // system finds the files of the system's locks that nobody holds. They are empty
 // unless their users write something, and whatever is not may be data. Programs
 // that have opened one and not locked it yet cannot be seen; and py-filelock 3.9
 // has an empty file for the marker of a soft lock.
 func (c *candidate) system() (*Leftover, error) {
-	if !strings.HasSuffix(c.name, lockSuffix) || c.name == lockSuffix || c.evidence.Info.Size > 0 || c.evidence.Info.Links > 1 {
+	named := strings.HasSuffix(c.name, lockSuffix) && c.name != lockSuffix || strings.HasSuffix(c.name, guardSuffix)
+	if !named || c.evidence.Info.Size > 0 || c.evidence.Info.Links > 1 {
 		return nil, nil
 	}
 	for _, lock := range []*filelock.FileLock{filelock.New(c.path), filelock.New(c.path, filelock.WithRecordLocks())} {
