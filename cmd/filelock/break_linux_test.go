@@ -174,6 +174,28 @@ func TestLaw07BreakEndsTheHoldThatItShowed(t *testing.T) {
 	}
 }
 
+// TestLaw08RenewedLeaseIsNotBroken has its holder wake up and renew it while the
+// question is on the screen.
+func TestLaw08RenewedLeaseIsNotBroken(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.lock")
+	write(t, path, []byte(path+"|another.example|1|18446744073709551615"))
+	if err := os.Chtimes(path, longAgo, longAgo); err != nil {
+		t.Fatal(err)
+	}
+	term := atTerminal(t, "break", "--lease=15s", path)
+	term.asks("Break")
+	later := time.Now().Add(time.Minute)
+	if err := os.Chtimes(path, later, later); err != nil {
+		t.Fatal(err)
+	}
+	if status := term.types("y\n"); status != exitConflict || !strings.Contains(term.stdout.String(), "its lease has been over for ") {
+		t.Errorf("the status is %d, and it has shown %q", status, &term.stdout)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestLaw06BreakWantsForceOnDoubt for whatever does not prove that its holder is
 // dead.
 func TestLaw06BreakWantsForceOnDoubt(t *testing.T) {

@@ -29,12 +29,35 @@ func (c *candidate) temporary() (*Leftover, error) {
 		return nil, err
 	}
 	l := c.found("temporary file", "nobody has the lock under which it was made", Certain)
-	l.remove = func(ctx context.Context) error {
-		hold, err := filelock.New(path).TryAcquire(ctx)
-		if err != nil {
-			return err
-		}
-		return errors.Join(c.breakFile(ctx), hold.Release())
-	}
+	l.remove = func(ctx context.Context) error { return c.breakUnder(ctx, path) }
 	return l, nil
+}
+
+// breakUnder removes the file under the lock of the file at path, which is not
+// made if it has gone.
+func (c *candidate) breakUnder(ctx context.Context, path string) error {
+	f, err := sys.Open(path, sys.ReadWrite)
+	if err != nil {
+		return err
+	}
+	if err = f.TryLock(false); err == nil {
+		err = c.breakIfAt(ctx, path, f)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// breakIfAt removes the file if what is locked is still at path.
+func (c *candidate) breakIfAt(ctx context.Context, path string, locked sys.File) error {
+	at, err := sys.Lstat(path)
+	if err != nil {
+		return err
+	}
+	info, err := locked.Info()
+	if err != nil {
+		return err
+	}
+	if info.ID != at.ID {
+		return ErrGone
+	}
+	return c.breakFile(ctx)
 }
