@@ -186,7 +186,9 @@ func init() {
 }
 
 // TestKilledHoldersAreCollected: who waits for the lock of one has it soon, and
-// keeps it. Nobody but gc removes these markers, and gc is killed all the time.
+// keeps it. Nobody but gc removes these markers, and gc is killed all the time;
+// but not with directories: whoever is killed after it has emptied one leaves it
+// to be judged by hand.
 func TestKilledHoldersAreCollected(t *testing.T) {
 	kills := 40
 	if s := os.Getenv("FILELOCK_KILLS"); s != "" {
@@ -206,8 +208,10 @@ func TestKilledHoldersAreCollected(t *testing.T) {
 				p := testproc.Start(t, "held", path, name)
 				p.Expect("ready")
 				p.Kill()
-				killed.Kill()
-				killed = testproc.Start(t, "clearing", dir, "gc", name)
+				if name != "mkdir" {
+					killed.Kill()
+					killed = testproc.Start(t, "clearing", dir, "gc", name)
+				}
 				hold, err := k.open(path).Acquire(context.Background(), filelock.WithTimeout(time.Minute))
 				if err != nil {
 					t.Fatal(err)
@@ -216,7 +220,7 @@ func TestKilledHoldersAreCollected(t *testing.T) {
 					t.Fatalf("a live one's lock was taken: %v", err)
 				}
 			}
-			t.Logf("%d holders and %d collectors killed", kills, kills)
+			t.Logf("%d holders killed", kills)
 		})
 	}
 }

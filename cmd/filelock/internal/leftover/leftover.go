@@ -71,7 +71,7 @@ const mostRead = 4096
 // A candidate is what is looked at.
 type candidate struct {
 	path, name string
-	evidence   mark.Evidence // of a file
+	evidence   mark.Evidence // Content is of a file only
 }
 
 // At returns what at path is left over, or nil if that is nothing. It follows no
@@ -86,6 +86,7 @@ func At(path string) (*Leftover, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode.IsRegular():
+		c.evidence.Info = info
 		return c.standing()
 	case info.Size > mostRead && !strings.HasSuffix(name, newSuffix):
 		return nil, nil

@@ -20,7 +20,16 @@ func (c *candidate) standing() (*Leftover, error) {
 	if !ok || c.name == lockSuffix {
 		return nil, nil
 	}
-	return c.stale("marker", marker.New(path, marker.Config{}))
+	l, err := c.stale("marker", marker.New(path, marker.Config{}))
+	if l != nil || err != nil || !c.evidence.Info.Mode.IsDir() {
+		return l, err
+	}
+	if names, err := sys.Names(c.path, 1); err != nil || len(names) > 0 {
+		return nil, nil
+	}
+	// Others lock by such directories. Or somebody was killed who was just making
+	// a marker, or removing one.
+	return c.found("directory", "nothing in it says whose it is", Doubtful), nil
 }
 
 // beside finds the unique files of markers that these have left behind: they are
