@@ -178,7 +178,7 @@ func TestLaw07BreakEndsTheHoldThatItShowed(t *testing.T) {
 // question is on the screen.
 func TestLaw08RenewedLeaseIsNotBroken(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.lock")
-	write(t, path, []byte(path+"|another.example|1|18446744073709551615"))
+	writeBytes(t, path, []byte(path+"|another.example|1|18446744073709551615"))
 	if err := os.Chtimes(path, longAgo, longAgo); err != nil {
 		t.Fatal(err)
 	}

@@ -315,12 +315,12 @@ func names(t *testing.T, dir string) string {
 	return all.String()
 }
 
-func TestGCPrintsHostileNamesQuoted(t *testing.T) {
+func TestGCPrintsHostileNamesHarmlessly(t *testing.T) {
 	dir := t.TempDir()
 	name := "x\n\x1b[31m\xff.lock"
 	writeBytes(t, filepath.Join(dir, name), nil)
 	r := runProgram(t, "gc", dir)
-	if r.status != 0 || strings.Count(r.stdout, "\n") != 1 || !strings.Contains(r.stdout, `x\n\x1b[31m\xff.lock": lock file`) {
+	if r.status != 0 || strings.Count(r.stdout, "\n") != 1 || !strings.Contains(r.stdout, "x??[31m?.lock: lock file") {
 		t.Errorf("%+v", r)
 	}
 }

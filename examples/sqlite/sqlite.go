@@ -51,7 +51,8 @@ import (
 	"time"
 
 	"github.com/gofilelock/filelock"
-	_ "modernc.org/sqlite"
+	driver "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // The numbers rise and are never given twice: they are fencing tokens, and tell
@@ -160,7 +161,7 @@ func (b *backend) Acquire(ctx context.Context, r filelock.Request) (filelock.Gra
 	}
 	for {
 		g, err := b.try(ctx)
-		if r.NoWait || !errors.Is(err, filelock.ErrLocked) {
+		if r.NoWait || !errors.Is(err, filelock.ErrLocked) && !isBusy(err) {
 			return g, err
 		}
 		select {
@@ -169,6 +170,13 @@ func (b *backend) Acquire(ctx context.Context, r filelock.Request) (filelock.Gra
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// isBusy reports whether others have written for all of the time that the
+// database waits for them.
+func isBusy(err error) bool {
+	var e *driver.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // try adds the row if there is none.
