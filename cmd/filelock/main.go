@@ -28,8 +28,8 @@ func main() {
 const (
 	exitConflict  = 1
 	exitUsage     = 64
+	exitLost      = 69 // and not 75, which many have -E give
 	exitSystem    = 71
-	exitLost      = 75 // EX_TEMPFAIL: another try may succeed
 	exitCannotRun = 126
 	exitNotFound  = 127
 	exitSignalled = 128 // and the signal's number

@@ -40,7 +40,7 @@ func (s *runSettings) command() *getopt.Command {
 		About: `
 Takes the lock of FILE, runs COMMAND, gives the lock back. It waits while
 somebody else has the lock, and after a second says for whom. Its exit status is
-the command's, or 128 and the number of the signal that ended it; 75 if the lock
+the command's, or 128 and the number of the signal that ended it; 69 if the lock
 was lost meanwhile.
 
 On Unix COMMAND inherits the lock, so that it outlives filelock. Of a kind that is
