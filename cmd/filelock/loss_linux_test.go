@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -214,4 +215,41 @@ func childOf(t *testing.T, parent int, word string) int {
 	}
 	t.Fatalf("%d has no child %s: %q", parent, word, text)
 	return 0
+}
+
+// TestKilledAtAnyMoment kills those who renew leases while they begin, with a
+// command that heeds SIGTERM and one that does not. All that is left, commands and
+// guards, ends soon. They have a pipe open, which ends with the last of them.
+func TestKilledAtAnyMoment(t *testing.T) {
+	const rounds, each = 5, 20
+	began := 0
+	for range rounds {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		for i := range each {
+			script := map[bool]string{false: ready, true: deaf}[i%4 == 0]
+			mark := filepath.Join(dir, fmt.Sprint("began", i))
+			cmd := command(t, "run", "--lease=1s", filepath.Join(dir, fmt.Sprint(i)), "sh", "-c", ">"+mark+"; "+script)
+			cmd.ExtraFiles = []*os.File{w}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond) // at a random moment
+			cmd.Process.Kill()
+			cmd.Wait()
+			if _, err := os.Lstat(mark); err == nil {
+				began++
+			}
+		}
+		w.Close()
+		r.SetReadDeadline(time.Now().Add(time.Minute))
+		if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("something goes on: %v", err)
+		}
+		r.Close()
+	}
+	t.Logf("%d of %d were killed after the command had begun", began, rounds*each)
 }

@@ -35,7 +35,8 @@ one of them is held.
 // detection says what verbs do that only look, if they are not told a kind.
 const detection = `Without an option that names the kind of the lock it is told by what is there: a
 lock of the system on FILE, a soft lock or a lease in it, or any of them, or
-lockfile's, in FILE.lock. A PID lock has to be named.`
+lockfile's, in FILE.lock. A PID lock has to be named. Who holds a lock of the
+system can be told on Linux only.`
 
 // status is the verb of that name.
 func status(args []string, stdout, stderr *os.File) int {
