@@ -94,7 +94,7 @@ func (g *guard) watch(command *os.Process) error {
 	}
 	line, err := g.ok.ReadString('\n')
 	if line != guardReady {
-		return err
+		return errors.Join(errors.New("it has ended"), err)
 	}
 	return nil
 }

@@ -164,8 +164,8 @@ func TestNobodyMayNot(t *testing.T) {
 	}
 }
 
-// terminal returns a new terminal, and what sits in front of it.
-func terminal(t *testing.T) (tty, user *os.File) {
+// newTerminal returns a new terminal, and what sits in front of it.
+func newTerminal(t *testing.T) (tty, user *os.File) {
 	t.Helper()
 	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -224,7 +224,7 @@ func TestColoursAreForTerminals(t *testing.T) {
 		"TERM=xterm NO_COLOR=1": path + ": free\r\n",
 		"TERM=dumb NO_COLOR=":   path + ": free\r\n",
 	} {
-		tty, user := terminal(t)
+		tty, user := newTerminal(t)
 		cmd := command(t, "status", path)
 		cmd.Env = append(cmd.Env, strings.Fields(variables)...)
 		at(t, tty, cmd)
@@ -239,7 +239,7 @@ func TestColoursAreForTerminals(t *testing.T) {
 // terminal, and says what the status is.
 func TestInterruptAtTheTerminal(t *testing.T) {
 	for _, options := range [][]string{nil, {"--soft"}, {"--lease=1m"}} {
-		tty, user := terminal(t)
+		tty, user := newTerminal(t)
 		path := filepath.Join(t.TempDir(), "x")
 		cmd := command(t, append(append([]string{"run"}, options...), path, "sh", "-c", "n=0; trap 'n=$((n+1))' INT; echo ready; while [ $n = 0 ]; do sleep 0.05; done; sleep 0.2; exit 4$n")...)
 		at(t, tty, cmd)
@@ -258,7 +258,7 @@ func TestInterruptAtTheTerminal(t *testing.T) {
 }
 
 func TestInterruptOfAWaitAtTheTerminal(t *testing.T) {
-	tty, user := terminal(t)
+	tty, user := newTerminal(t)
 	path := filepath.Join(t.TempDir(), "x")
 	holding(t, path)
 	cmd := command(t, "run", path, "echo", "has run")
