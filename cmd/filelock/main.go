@@ -42,6 +42,7 @@ func dispatch(args []string, stdout, stderr *os.File) int {
 	verbs := map[string]verb{
 		"run": run, "status": status, "wait": waitFor, "watch": watch, "list": list,
 		"break": breakLock, "gc": gc, "probe": probeDirectory, "flock": flock.Main,
+		"man": manual, "completion": completion,
 		guardVerb: guardMain, gateVerb: behindGate,
 	}
 	if len(args) == 0 {
@@ -51,6 +52,9 @@ func dispatch(args []string, stdout, stderr *os.File) int {
 	switch args[0] {
 	case "-h", "-help", "--help", "help":
 		fmt.Fprint(stdout, usage)
+		return 0
+	case "-V", "--version":
+		fmt.Fprintln(stdout, "filelock", version())
 		return 0
 	}
 	do, ok := verbs[args[0]]

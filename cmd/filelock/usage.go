@@ -17,6 +17,7 @@ const usage = `Usage: filelock run [OPTION...] FILE COMMAND [ARG...]
        filelock gc [OPTION...] DIR...
        filelock probe [OPTION...] DIR
        filelock flock ...
+       filelock man | completion SHELL | --version
 
 run      runs a command under the lock of a file
 status   tells who holds locks
@@ -27,6 +28,8 @@ break    ends a hold that was left behind
 gc       removes what locks have left behind
 probe    finds out which locks a file system has
 flock    is flock(1), and so is filelock if it is called flock
+man, completion
+         print the manual page, and what has bash, zsh or fish complete all this
 
 filelock VERB --help has the options.
 `

@@ -164,3 +164,6 @@ func (f *failure) Error() string { return f.message }
 func fail(status int, format string, args ...any) error {
 	return &failure{status, fmt.Sprintf(format, args...)}
 }
+
+// Command returns the command line, for those who describe it.
+func Command() *getopt.Command { return new(settings).command() }
