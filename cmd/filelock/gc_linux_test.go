@@ -132,6 +132,7 @@ var nullFile, _ = os.OpenFile(os.DevNull, os.O_RDWR, 0)
 // TestLaw07LiveSuccessorIsNeverRemoved has contenders arrive all the time while
 // what the dead leave is broken and collected.
 func TestLaw07LiveSuccessorIsNeverRemoved(t *testing.T) {
+	t.Parallel()
 	duration := os.Getenv("FILELOCK_STORM")
 	if duration == "" {
 		duration = "2s"
@@ -190,6 +191,7 @@ func init() {
 // but not with directories: whoever is killed after it has emptied one leaves it
 // to be judged by hand.
 func TestKilledHoldersAreCollected(t *testing.T) {
+	t.Parallel()
 	kills := 40
 	if s := os.Getenv("FILELOCK_KILLS"); s != "" {
 		var err error

@@ -78,6 +78,7 @@ func (g *guarded) said() string {
 
 // TestLossEndsTheCommand has the marker removed.
 func TestLossEndsTheCommand(t *testing.T) {
+	t.Parallel()
 	for _, options := range [][]string{{"--soft"}, {"--lease=1m"}, {"--link"}, {"--mkdir"}, {"--symlink"}, {"--pid"}} {
 		for _, script := range []string{deaf, ready} {
 			g := stubborn(t, script, options...)
@@ -125,7 +126,11 @@ func TestLossMayBeIgnored(t *testing.T) {
 // stopped, or killed. Others do not get the lock before the command is dead.
 func TestLaw13CommandIsDeadBeforeTheLeaseIsAnothers(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
-		for _, script := range []string{deaf, ready} {
+		scripts := []string{deaf}
+		if thorough() {
+			scripts = append(scripts, ready)
+		}
+		for _, script := range scripts {
 			t.Run(fmt.Sprintf("%v %s", s, script), func(t *testing.T) {
 				t.Parallel()
 				g := stubborn(t, script, "--lease=1s")
@@ -217,12 +222,19 @@ func childOf(t *testing.T, parent int, word string) int {
 	return 0
 }
 
+// thorough reports whether there is time for more than usual, as CI has.
+func thorough() bool { return os.Getenv("FILELOCK_KILLS") != "" }
+
 // TestKilledAtAnyMoment kills those who renew leases while they begin, with a
 // command that heeds SIGTERM and one that does not. All that is left, commands and
 // guards, ends soon. They have a pipe open, which ends with the last of them.
 func TestKilledAtAnyMoment(t *testing.T) {
-	const rounds, each = 5, 20
-	began := 0
+	t.Parallel()
+	const each = 20
+	began, rounds := 0, 2
+	if thorough() {
+		rounds = 5
+	}
 	for range rounds {
 		r, w, err := os.Pipe()
 		if err != nil {

@@ -76,6 +76,7 @@ func TestSharedWithFlock(t *testing.T) {
 }
 
 func TestWaiterSaysForWhom(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.lock")
 	holder := holding(t, path)
 	cmd := command(t, "run", "-w", "1e999", path, "echo", "done") // no limit
@@ -119,6 +120,7 @@ func TestCommandEndedByASignal(t *testing.T) {
 }
 
 func TestSignalEndsAWait(t *testing.T) {
+	t.Parallel()
 	for _, soft := range [][]string{nil, {"--soft"}} {
 		path := filepath.Join(t.TempDir(), "x.lock")
 		holder := holding(t, append(soft, path)...)

@@ -50,6 +50,7 @@ func TestOnConflict(t *testing.T) {
 }
 
 func TestRunInJSON(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x")
 	holder := holding(t, path)
 	r := runProgram(t, "run", "--json", "-w", "1.2", path, "true")
@@ -79,6 +80,7 @@ func TestContent(t *testing.T) {
 
 // TestQuietWaiterSaysNothing has one wait until it would have said something.
 func TestQuietWaiterSaysNothing(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x")
 	holding(t, path)
 	if r := runProgram(t, "run", "-q", "-w", "1.2", path, "true"); r != (result{status: exitConflict}) {
