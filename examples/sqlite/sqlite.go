@@ -77,25 +77,35 @@ type Database struct {
 	db   *sql.DB
 }
 
-// Open opens the database at path, and makes it if there is none. Whoever may
-// write to it may break its locks.
+// patience is how long one statement waits for others to be done. They write for
+// milliseconds, but nothing gives those who wait a turn.
+var patience = 9 * time.Second
+
+// Open opens the database at path, and makes it if there is none. It waits while
+// others keep the database busy, until ctx ends. Whoever may write to it may
+// break its locks.
 func Open(ctx context.Context, path string) (*Database, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	// Others write for milliseconds. Who writes first and then again has to say
-	// so at the beginning, or they would wait for each other.
+	// Who writes first and then again has to say so at the beginning, or they
+	// would wait for each other.
 	file := url.URL{Path: filepath.ToSlash(path)}
-	db, err := sql.Open("sqlite", "file:"+file.EscapedPath()+"?_pragma=busy_timeout(9000)&_txlock=immediate")
+	db, err := sql.Open("sqlite", fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_txlock=immediate", file.EscapedPath(), patience.Milliseconds()))
 	if err != nil {
 		return nil, err
 	}
 	d := &Database{path, db}
-	if err := d.prepare(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
+	for {
+		err := d.prepare(ctx)
+		if err == nil {
+			return d, nil
+		}
+		if !isBusy(err) || ctx.Err() != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
+		}
 	}
-	return d, nil
 }
 
 // prepare makes the table and the trigger, or neither.

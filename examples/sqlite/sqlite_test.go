@@ -108,6 +108,28 @@ func bed(t testing.TB) (d *Database, file, path string) {
 	return open(t, file), file, filepath.Join(dir, "x")
 }
 
+// TestOpenWaitsForABusyDatabase for longer than one statement would.
+func TestOpenWaitsForABusyDatabase(t *testing.T) {
+	d, file, _ := bed(t)
+	defer func(old time.Duration) { patience = old }(patience)
+	patience = time.Millisecond
+	tx, err := d.db.Begin()
+	must(t, err)
+	defer tx.Rollback()
+	ctx, cancel := context.WithTimeout(bg, 100*time.Millisecond)
+	defer cancel()
+	busy, err := Open(ctx, file)
+	if err == nil {
+		busy.Close()
+		t.Fatal("it was opened")
+	}
+	if ctx.Err() == nil {
+		t.Errorf("Open gave up: %v", err)
+	}
+	must(t, tx.Rollback())
+	open(t, file)
+}
+
 func rows(t testing.TB, d *Database) (n int) {
 	t.Helper()
 	must(t, d.db.QueryRow("SELECT count(*) FROM locks").Scan(&n))
