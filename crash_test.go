@@ -26,8 +26,6 @@ import (
 	"github.com/gofilelock/filelock/internal/testproc"
 )
 
-var rounds = locktest.Rounds
-
 // A scene is a [locktest.Scene], with markers in it.
 type scene struct{ locktest.Scene }
 
@@ -62,7 +60,7 @@ func init() {
 func TestKilledProcessesLoseNoCount(t *testing.T) {
 	const processes, goroutines = 4, 4
 	kinds := append(kinds(), removeKind)
-	n := rounds(t, "FILELOCK_KILLS", 100) / len(kinds)
+	n := locktest.Kills(t, 100) / len(kinds)
 	for _, k := range kinds {
 		t.Run(k.Name, func(t *testing.T) {
 			s := scene{locktest.NewScene(t)}
@@ -286,7 +284,7 @@ func trim(s string) string { return strings.TrimSpace(s) }
 // TestLaw07OnlyTheInspectedMarkerIsRemoved would let two have the lock if a
 // marker other than the stale one were ever removed.
 func TestLaw07OnlyTheInspectedMarkerIsRemoved(t *testing.T) {
-	d := time.Duration(rounds(t, "FILELOCK_BREAK_SECONDS", 2)) * time.Second
+	d := locktest.Seconds(t, 2)
 	breaks, failures := storm(t, d)
 	if failures > 0 {
 		t.Errorf("%d of 6 processes failed", failures)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/locktest"
 )
 
 // A world is one physical lock that fails at random, and that knows whether it
@@ -321,7 +322,7 @@ func (p *player) force(l *filelock.Lock, w *world, book *ledger) {
 // TestManyOwnersAtRandom compares what they get with what they may get, and
 // makes sure that nobody is forgotten and nothing is left.
 func TestManyOwnersAtRandom(t *testing.T) {
-	end := time.Now().Add(time.Duration(rounds(t, "FILELOCK_STRESS_SECONDS", 1)) * time.Second)
+	end := time.Now().Add(locktest.Seconds(t, 1))
 	n := 0
 	for ; time.Now().Before(end) && !t.Failed(); n++ {
 		before := filelock.Queues()

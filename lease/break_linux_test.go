@@ -15,6 +15,7 @@ import (
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
 	"github.com/gofilelock/filelock/lease"
 )
@@ -82,7 +83,7 @@ func storm(t *testing.T, d time.Duration, how ...string) (breaks, failures int) 
 // TestLaw07OnlyTheInspectedLeaseIsBroken would let two have the lock if another
 // one were ever removed.
 func TestLaw07OnlyTheInspectedLeaseIsBroken(t *testing.T) {
-	d := time.Duration(rounds(t, "FILELOCK_BREAK_SECONDS", 1)) * time.Second
+	d := locktest.Seconds(t, 1)
 	breaks, failures := storm(t, d)
 	if failures > 0 || breaks < 10 {
 		t.Errorf("%d of 6 processes failed, in %d breaks", failures, breaks)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/testproc"
 	"github.com/gofilelock/filelock/lease"
@@ -25,18 +26,6 @@ import (
 func init() {
 	roles["counting"] = counting
 	roles["crashing"] = crashing
-}
-
-// rounds returns how often to do something, which an environment variable can
-// say.
-func rounds(t testing.TB, variable string, usually int) int {
-	s := os.Getenv(variable)
-	if s == "" {
-		return usually
-	}
-	n, err := strconv.Atoi(s)
-	must(t, err)
-	return n
 }
 
 // age has the lease of the lock at path end long ago, if there is one, so that
@@ -139,7 +128,7 @@ func TestKilledProcessesLoseNoCount(t *testing.T) {
 		procs[i] = start(i)
 	}
 	l := lease.New(s.lock(), fenced)
-	kills, holders := rounds(t, "FILELOCK_KILLS", 50), 0
+	kills, holders := locktest.Kills(t, 50), 0
 	for round := range kills {
 		time.Sleep(time.Duration(rand.IntN(10000)) * time.Microsecond) // at a random moment
 		i := rand.IntN(processes)

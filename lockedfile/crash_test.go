@@ -18,6 +18,7 @@ import (
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
 	"github.com/gofilelock/filelock/lockedfile"
 )
@@ -121,17 +122,6 @@ func writing(args []string) error {
 	}
 }
 
-// rounds returns how often to kill, which an environment variable can say.
-func rounds(t testing.TB, usually int) int {
-	s := os.Getenv("FILELOCK_KILLS")
-	if s == "" {
-		return usually
-	}
-	n, err := strconv.Atoi(s)
-	must(t, err)
-	return n
-}
-
 // TestReadersNeverSeeHalfOfWhatKilledWritersWrite reads with the lock and
 // without it while writers are killed at random moments.
 func TestReadersNeverSeeHalfOfWhatKilledWritersWrite(t *testing.T) {
@@ -147,7 +137,7 @@ func TestReadersNeverSeeHalfOfWhatKilledWritersWrite(t *testing.T) {
 	for i := range procs {
 		procs[i] = start()
 	}
-	reads, leftovers, kills := 0, 0, rounds(t, 100)
+	reads, leftovers, kills := 0, 0, locktest.Kills(t, 100)
 	for round := range kills {
 		for end := time.Now().Add(time.Duration(rand.IntN(10_000)) * time.Microsecond); time.Now().Before(end); reads++ {
 			if runtime.GOOS == "windows" {

@@ -122,7 +122,7 @@ func (c *crowd) others(i int, do func(int)) {
 func TestKilledHoldersAreBroken(t *testing.T) {
 	const processes = 4
 	all := kinds()
-	n := locktest.Rounds(t, "FILELOCK_KILLS", 100) / len(all)
+	n := locktest.Kills(t, 100) / len(all)
 	for _, k := range all {
 		t.Run(k.Name, func(t *testing.T) {
 			c := gather(t, k, processes)
@@ -149,7 +149,7 @@ func TestKilledHoldersAreBroken(t *testing.T) {
 func TestKilledHoldersAreClearedAway(t *testing.T) {
 	const processes = 4
 	all := provable()
-	n := locktest.Rounds(t, "FILELOCK_KILLS", 100) / len(all)
+	n := locktest.Kills(t, 100) / len(all)
 	for _, k := range all {
 		t.Run(k.Name, func(t *testing.T) {
 			c := gather(t, clearing(k), processes)
@@ -317,7 +317,7 @@ func TestLaw07OnlyTheInspectedMarkerIsRemoved(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("an open file cannot be replaced on Windows")
 	}
-	d := time.Duration(locktest.Rounds(t, "FILELOCK_BREAK_SECONDS", 1)) * time.Second
+	d := locktest.Seconds(t, 1)
 	for _, k := range provable() {
 		t.Run(k.Name, func(t *testing.T) {
 			s, dead := locktest.NewScene(t), strconv.Itoa(deadPID(t))

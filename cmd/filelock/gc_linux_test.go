@@ -19,6 +19,7 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/cmd/filelock/internal/leftover"
 	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/testproc"
 )
@@ -133,10 +134,7 @@ var nullFile, _ = os.OpenFile(os.DevNull, os.O_RDWR, 0)
 // what the dead leave is broken and collected.
 func TestLaw07LiveSuccessorIsNeverRemoved(t *testing.T) {
 	t.Parallel()
-	duration := os.Getenv("FILELOCK_STORM")
-	if duration == "" {
-		duration = "2s"
-	}
+	duration := locktest.Seconds(t, 2).String()
 	for _, name := range []string{"soft", "link"} {
 		t.Run(name, func(t *testing.T) {
 			dir, dead := t.TempDir(), deadRecord(t)
@@ -192,13 +190,7 @@ func init() {
 // to be judged by hand.
 func TestKilledHoldersAreCollected(t *testing.T) {
 	t.Parallel()
-	kills := 40
-	if s := os.Getenv("FILELOCK_KILLS"); s != "" {
-		var err error
-		if kills, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
-	}
+	kills := locktest.Kills(t, 40)
 	for _, name := range []string{"link", "mkdir", "symlink"} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
 )
 
@@ -127,7 +128,7 @@ func TestLossMayBeIgnored(t *testing.T) {
 func TestLaw13CommandIsDeadBeforeTheLeaseIsAnothers(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
 		scripts := []string{deaf}
-		if thorough() {
+		if locktest.Thorough() {
 			scripts = append(scripts, ready)
 		}
 		for _, script := range scripts {
@@ -222,9 +223,6 @@ func childOf(t *testing.T, parent int, word string) int {
 	return 0
 }
 
-// thorough reports whether there is time for more than usual, as CI has.
-func thorough() bool { return os.Getenv("FILELOCK_KILLS") != "" }
-
 // TestKilledAtAnyMoment kills those who renew leases while they begin, with a
 // command that heeds SIGTERM and one that does not. All that is left, commands and
 // guards, ends soon. They have a pipe open, which ends with the last of them.
@@ -232,7 +230,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	const each = 20
 	began, rounds := 0, 2
-	if thorough() {
+	if locktest.Thorough() {
 		rounds = 5
 	}
 	for range rounds {

@@ -243,25 +243,13 @@ const (
 	numberSize   = 8
 )
 
-// kills returns how many processes a test kills: FILELOCK_KILLS are for several
-// tests.
-func kills(t testing.TB) int {
-	text := os.Getenv("FILELOCK_KILLS")
-	if text == "" {
-		return 50
-	}
-	n, err := strconv.Atoi(text)
-	must(t, err)
-	return n / 2
-}
-
 // TestKilledProcessesNeverHoldTogether kills one of two processes that contend,
 // again and again, and breaks its lock if it had it.
 func TestKilledProcessesNeverHoldTogether(t *testing.T) {
 	d, file, path := bed(t)
 	list := filepath.Join(t.TempDir(), "list")
 	must(t, os.WriteFile(list, nil, 0o644))
-	broken, n := 0, kills(t)
+	broken, n := 0, locktest.Kills(t, 100)/2
 	start := func() *testproc.Proc { return testproc.Start(t, "log", file, path, list) }
 	a, b := start(), start()
 	for range n {

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -18,29 +17,6 @@ import (
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/testproc"
 )
-
-// Rounds returns how often to do something, which an environment variable can
-// say. Otherwise it is usually, or fewer on Windows.
-func Rounds(t testing.TB, variable string, usually int) int {
-	s := os.Getenv(variable)
-	if s == "" {
-		return fewer(usually)
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		t.Fatalf("%s: %v", variable, err)
-	}
-	return n
-}
-
-// fewer is n, but a quarter of it on Windows, where it takes longer to start a
-// process or to open a file.
-func fewer(n int) int {
-	if runtime.GOOS == "windows" {
-		return (n + 3) / 4
-	}
-	return n
-}
 
 // A Scene is what the processes of a test work on: a lock, and the files that
 // show whether it does what it should.

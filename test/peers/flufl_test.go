@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
 	"github.com/gofilelock/filelock/lease"
 )
@@ -149,12 +150,7 @@ func TestFluflAndWeReadEachOther(t *testing.T) {
 
 // TestFluflThatIsKilledIsBrokenInTime, and not before, and so is one of ours.
 func TestFluflThatIsKilledIsBrokenInTime(t *testing.T) {
-	kills := 6
-	if s := os.Getenv("FILELOCK_KILLS"); s != "" {
-		n, err := strconv.Atoi(s)
-		must(t, err)
-		kills = n / 10
-	}
+	kills := locktest.Kills(t, 60) / 10
 	path := newPath(t)
 	l := lease.New(path, lease.Config{})
 	for range kills {

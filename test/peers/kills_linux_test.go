@@ -292,13 +292,7 @@ func goesOn(t *testing.T, value func() int, limit time.Duration, what string) {
 // lock, no count is lost, and nobody waits for ever.
 func TestKillsAmongWaitersOfEverySort(t *testing.T) {
 	needFlock(t)
-	kills := 40
-	if v := os.Getenv("FILELOCK_KILLS"); v != "" {
-		var err error
-		kills, err = strconv.Atoi(v)
-		must(t, err)
-	}
-	kills /= 5
+	kills := locktest.Kills(t, 40) / 5
 	s := scene{t.TempDir()}
 	must(t, os.WriteFile(s.counter(), fmt.Appendf(nil, counterLine, 0), 0o666))
 	procs := make([]*testproc.Proc, len(waiters))

@@ -97,7 +97,7 @@ func TestLockfilesHolderIsNamedIfItCanBe(t *testing.T) {
 // while ours and theirs wait, and has ours or theirs break the lock.
 func TestKilledMarkersAreBrokenFromEitherSide(t *testing.T) {
 	ctx := context.Background()
-	rounds := max(1, locktest.Rounds(t, "FILELOCK_KILLS", 40)/(4*len(lockfiles())))
+	rounds := max(1, locktest.Kills(t, 40)/(4*len(lockfiles())))
 	for _, p := range lockfiles() {
 		holders := map[string]func(path string) *testproc.Proc{
 			"theirs": func(path string) *testproc.Proc { return p.start(t, path, false) },
