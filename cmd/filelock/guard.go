@@ -12,7 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/uptime"
+	"github.com/gofilelock/filelock/lease"
 )
 
 // A guard is a process that kills the command when its lease ends. The one that
@@ -42,11 +44,15 @@ func (w *work) guard() (*guard, error) {
 	if w.set.kind.name != "lease" || w.set.onLoss == "ignore" {
 		return nil, nil
 	}
+	claim, err := w.claim()
+	if err != nil {
+		return nil, err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, guardVerb, w.say.path, w.set.kind.lease.String(), strconv.Itoa(os.Getpid()))
+	cmd := exec.Command(self, guardVerb, w.say.path, w.set.kind.lease.String(), claim)
 	cmd.Stderr, cmd.SysProcAttr = w.stderr, apart
 	g := &guard{self: self, cmd: cmd}
 	ok, errOut := cmd.StdoutPipe()
@@ -61,6 +67,17 @@ func (w *work) guard() (*guard, error) {
 	}
 	g.ok = bufio.NewReader(ok)
 	return g, nil
+}
+
+// claim returns the name of the lease's claim, which is no other hold's.
+func (w *work) claim() (string, error) {
+	d, err := lease.New(w.say.path, lease.Config{}).Details(context.Background())
+	select {
+	case <-w.hold.Lost(): // before anybody else had it
+		return "", filelock.ErrLost
+	default:
+		return d.Claim, err
+	}
 }
 
 // start starts the command, and has the guard look after it.
@@ -116,15 +133,14 @@ const guardVerb = "guard-lease"
 const guardPause = 100 * time.Millisecond
 
 // guardMain is what a guard does. Its arguments are the path of the lock, the
-// lifetime of the lease, and the number of the process that has it.
+// lifetime of the lease, and the name of its claim.
 func guardMain(args []string, stdout, stderr *os.File) int {
 	if len(args) != 3 {
 		return exitUsage
 	}
-	l := leaseSeen{path: args[0]}
+	l := leaseSeen{lock: lease.New(args[0], lease.Config{}), claim: args[2]}
 	var err error
-	l.holder, err = strconv.Atoi(args[2])
-	if err = errors.Join(err, l.kind.setLease(args[1])); err != nil {
+	if l.lifetime, err = time.ParseDuration(args[1]); err != nil {
 		return fail(stderr, err)
 	}
 	catch() // a signal for all of a group is not for the guard
@@ -153,7 +169,7 @@ func guardMain(args []string, stdout, stderr *os.File) int {
 		select {
 		case <-orphaned:
 			orphaned = nil
-			fmt.Fprintf(stderr, "filelock: %s: whoever renews the lease is dead (the command is ended)\n", printable(l.path))
+			fmt.Fprintf(stderr, "filelock: %s: whoever renews the lease is dead (the command is ended)\n", printable(args[0]))
 			terminate(command)
 		case <-time.After(guardPause):
 		}
@@ -163,34 +179,36 @@ func guardMain(args []string, stdout, stderr *os.File) int {
 		l.look()
 	}
 	if err := command.Kill(); err == nil {
-		fmt.Fprintf(stderr, "filelock: %s: the lease is over (the command is killed)\n", printable(l.path))
+		fmt.Fprintf(stderr, "filelock: %s: the lease is over (the command is killed)\n", printable(args[0]))
 	}
 	return 0
 }
 
 // leaseSeen is what a guard knows of the lease.
 type leaseSeen struct {
-	kind   kind
-	path   string
-	holder int
-	ends   time.Time
-	since  time.Duration // when that was first seen, by a clock that is never set
-	gone   bool
+	lock     *lease.Lock
+	lifetime time.Duration
+	claim    string
+	ends     time.Time
+	since    time.Duration // when that was first seen, by a clock that is never set
+	gone     bool
 }
 
 // look looks at the lease. If it cannot be read it may still be there.
 func (l *leaseSeen) look() {
-	s, err := l.kind.at(context.Background(), l.path)
+	ctx := context.Background()
+	ends, errEnds := l.lock.Expiration(ctx)
+	holder, err := l.lock.Details(ctx) // next, so that the end is not that of a later hold
+	err = errors.Join(errEnds, err)
 	switch {
-	case err != nil:
-	case !s.state.Held, s.state.Holders[0].PID != l.holder:
+	case errors.Is(err, filelock.ErrNotHeld), err == nil && holder.Claim != l.claim:
 		l.gone = true
-	case !s.state.Expires.Equal(l.ends):
-		l.ends, l.since = s.state.Expires, uptime.Steady()
+	case err == nil && !ends.Equal(l.ends):
+		l.ends, l.since = ends, uptime.Steady()
 	}
 }
 
 // over reports whether the lease has ended, by either clock, or is not there.
 func (l *leaseSeen) over() bool {
-	return l.gone || !time.Now().Before(l.ends) || uptime.Steady()-l.since >= l.kind.lease+time.Second // it is written in whole seconds
+	return l.gone || !time.Now().Before(l.ends) || uptime.Steady()-l.since >= l.lifetime+time.Second // it is written in whole seconds
 }

@@ -198,6 +198,28 @@ func TestGuardOutlivesSignals(t *testing.T) {
 	}
 }
 
+// TestGuardIsNotTakenInByTheSamePID of a later holder, as that of another
+// container can be: they often have number 1. Who renews the lease is stopped.
+func TestGuardIsNotTakenInByTheSamePID(t *testing.T) {
+	g := stubborn(t, ready, "--lease=1h")
+	if err := g.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	claim, err := os.ReadFile(g.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim[len(claim)-1] ^= 1 // in the number of the hold
+	later, ends := g.path+".later", time.Now().Add(time.Hour)
+	err = errors.Join(os.WriteFile(later, claim, 0o666), os.Chtimes(later, ends, ends), os.Rename(later, g.path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !g.dead(30 * time.Second) {
+		t.Error("the command lives")
+	}
+}
+
 // childOf returns the child of a process that has the word on its command line.
 func childOf(t *testing.T, parent int, word string) int {
 	t.Helper()
