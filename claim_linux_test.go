@@ -19,6 +19,7 @@ import (
 // claim is kept, and the claim's path.
 func used(t *testing.T) (l *filelock.SoftFileLock, claim string) {
 	t.Helper()
+	t.Cleanup(filelock.KeepLong())
 	path := lockPath(t)
 	l = filelock.NewSoft(path)
 	for range 2 {
@@ -103,8 +104,18 @@ func TestClaimIsNotTakenFromTheLiving(t *testing.T) {
 }
 
 func TestClaimGoesInAWhile(t *testing.T) {
-	_, claim := used(t)
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	path := lockPath(t)
+	l := filelock.NewSoft(path)
+	claim := path + ".0000000000000000.claim"
+	end := time.Now().Add(30 * time.Second)
+	for there := false; !there; { // it goes by itself if this is slow
+		must(t, l.Do(bg, func(context.Context) error { return nil }))
+		_, err := os.Lstat(claim)
+		if there = err == nil; time.Now().After(end) {
+			t.Fatal("no claim is kept:", err)
+		}
+	}
+	for ; ; time.Sleep(time.Millisecond) {
 		if _, err := os.Lstat(claim); errors.Is(err, fs.ErrNotExist) {
 			return
 		} else if err != nil || time.Now().After(end) {

@@ -159,6 +159,7 @@ func TestCrashAheadOfEveryOperationLeavesTheLockFree(t *testing.T) {
 
 // crash reports whether a process was killed ahead of its nth operation.
 func crash(t *testing.T, k locktest.Kind, stale bool, n, before int) bool {
+	defer filelock.KeepLong()()
 	path := lockPath(t)
 	if stale {
 		leaveStale(t, path)

@@ -21,6 +21,22 @@ func Queues() int {
 // CloseKept ends what is kept of locks that have been released.
 func CloseKept() { closeKept() }
 
+// KeepLong has what is kept of locks be kept until the returned function is
+// called, however slow the machine is.
+func KeepLong() (restore func()) {
+	kept.Lock()
+	defer kept.Unlock()
+	usually := idle
+	idle = time.Hour
+	return func() {
+		kept.Lock()
+		defer kept.Unlock()
+		dropKept(0)
+		idle = usually
+		kept.cleaner.Done() // which would come in an hour
+	}
+}
+
 // Kept returns how many locks are remembered that have been released.
 func Kept() int {
 	kept.Lock()

@@ -140,6 +140,7 @@ func checkClean(t *testing.T, path string, lock locker, fds int) {
 // forEveryOperation runs a case again and again, each time with another
 // operation failing, until there are no more of them.
 func forEveryOperation(t *testing.T, use func(t *testing.T, lock locker, opts []filelock.AcquireOption, p *fault.Nth) error) {
+	t.Cleanup(filelock.KeepLong())
 	total := 0
 	for _, c := range faultCases {
 		for _, after := range []bool{false, true} {

@@ -27,10 +27,11 @@ type place struct {
 // A keptGrant is of a lock that has been given back, and has its file still.
 type keptGrant interface{ close() error }
 
-const (
-	idle     = 100 * time.Millisecond // for how long a file is kept
-	mostKept = 32                     // files: others need descriptors too
+// idle is for how long a file is kept. It is guarded by the lock on kept.
+var idle = 100 * time.Millisecond
 
+const (
+	mostKept   = 32   // files: others need descriptors too
 	mostPlaces = 1024 // nobody takes more locks than that again and again
 )
 

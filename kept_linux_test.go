@@ -91,6 +91,7 @@ func openOf(t *testing.T, name string) (n int) {
 
 // TestKeptFileIsFree has others lock it.
 func TestKeptFileIsFree(t *testing.T) {
+	t.Cleanup(filelock.KeepLong())
 	path := lockPath(t)
 	l := filelock.New(path)
 	keep(t, l)
@@ -106,6 +107,7 @@ func TestKeptFileIsFree(t *testing.T) {
 
 // TestLaw01KeptFileIsComparedAgain replaces and removes it while it is kept.
 func TestLaw01KeptFileIsComparedAgain(t *testing.T) {
+	t.Cleanup(filelock.KeepLong())
 	for what, change := range map[string]func(path string) error{
 		"replaced": func(path string) error {
 			return errors.Join(os.WriteFile(path+"2", nil, 0o666), os.Rename(path+"2", path))
@@ -127,6 +129,7 @@ func TestLaw01KeptFileIsComparedAgain(t *testing.T) {
 
 // TestKnockClosesAKeptFile: whoever waits is woken by that.
 func TestKnockClosesAKeptFile(t *testing.T) {
+	t.Cleanup(filelock.KeepLong())
 	path := lockPath(t)
 	l := filelock.New(path)
 	keep(t, l)
