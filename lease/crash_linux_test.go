@@ -4,27 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/locktest"
-	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/testproc"
 	"github.com/gofilelock/filelock/lease"
 )
 
 func init() {
-	roles["counting"] = counting
+	maps.Copy(roles, locktest.Roles(fencedKind))
 	roles["crashing"] = crashing
 }
 
@@ -38,96 +35,24 @@ func age(path string) error {
 	return nil
 }
 
-// A scene is what the processes of a test work on.
-type scene struct{ dir string }
-
-func (s scene) lock() string    { return filepath.Join(s.dir, "x.lock") }
-func (s scene) counter() string { return filepath.Join(s.dir, "counter") }
-
-// count is one piece of work under the lock: it makes sure that nobody else is
-// at it, adds one to the counter, and notes what it came to.
-func (s scene) count(log io.Writer) error {
-	inside, own := filepath.Join(s.dir, "inside"), filepath.Join(s.dir, fmt.Sprintf("inside.%d", os.Getpid()))
-	if err := os.WriteFile(own, fmt.Append(nil, os.Getpid()), 0o666); err != nil {
-		return err
-	}
-	err := os.Link(own, inside)
-	if errors.Is(err, fs.ErrExist) {
-		other, errRead := os.ReadFile(inside)
-		pid, errPID := strconv.Atoi(string(other))
-		if errRead != nil || errPID != nil || !(procid.ID{PID: pid, Space: procid.Self().Space}).Dead() {
-			return fmt.Errorf("two have the lock, the other is %q", other)
-		}
-		err = os.Rename(own, inside) // of somebody who was killed
-	}
-	if err != nil {
-		return err
-	}
-	b, err := os.ReadFile(s.counter())
-	if err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return err
-	}
-	c, err := os.OpenFile(s.counter(), os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(c, "%10d\n", n+1) // always as long: nobody leaves half of it
-	fmt.Fprintln(log, n+1)
-	os.Remove(own)
-	return errors.Join(err, c.Close(), os.Remove(inside))
-}
-
-func (s scene) value(t testing.TB) int {
-	b, err := os.ReadFile(s.counter())
-	must(t, err)
-	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	must(t, err)
-	return n
-}
-
-// counting is a process that counts until it is killed. Its arguments are the
-// directory and its number.
-func counting(args []string) error {
-	s := scene{args[0]}
-	log, err := os.OpenFile(filepath.Join(s.dir, "log."+args[1]), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
-	if err != nil {
-		return err
-	}
-	fmt.Println("ready")
-	failed := make(chan error)
-	for range 2 {
-		go func() {
-			l := lease.New(s.lock(), fenced)
-			for {
-				if err := l.Do(bg, func(context.Context) error { return s.count(log) }); err != nil {
-					failed <- err
-				}
-			}
-		}()
-	}
-	return <-failed
+var fencedKind = locktest.Kind{
+	Name: "fenced lease",
+	New: func(path string, opts ...filelock.FileOption) locktest.Lock {
+		return lease.New(path, fenced, locktest.Options(opts)...)
+	},
 }
 
 // TestKilledProcessesLoseNoCount kills processes at random moments while they
 // count, and has the leases of the dead end at once.
 func TestKilledProcessesLoseNoCount(t *testing.T) {
 	const processes = 3
-	s := scene{t.TempDir()}
-	must(t, os.WriteFile(s.counter(), fmt.Appendf(nil, "%10d\n", 0), 0o666))
-	start := func(i int) *testproc.Proc {
-		p := testproc.Start(t, "counting", s.dir, strconv.Itoa(i))
-		p.Expect("ready")
-		return p
-	}
+	s := locktest.NewScene(t)
+	start := func(i int) *testproc.Proc { return fencedKind.Counting(t, s, 2, i) }
 	procs := make([]*testproc.Proc, processes)
 	for i := range procs {
 		procs[i] = start(i)
 	}
-	l := lease.New(s.lock(), fenced)
+	l := lease.New(s.Lock(), fenced)
 	kills, holders := locktest.Kills(t, 50), 0
 	for round := range kills {
 		time.Sleep(time.Duration(rand.IntN(10000)) * time.Microsecond) // at a random moment
@@ -138,10 +63,10 @@ func TestKilledProcessesLoseNoCount(t *testing.T) {
 		}
 		if d, err := l.Details(bg); err == nil && d.PID == procs[i].PID() {
 			holders++
-			must(t, age(s.lock()))
+			must(t, age(s.Lock()))
 		}
-		before := s.value(t)
-		for end := time.Now().Add(30 * time.Second); s.value(t) == before; time.Sleep(100 * time.Microsecond) {
+		before := s.Value(t)
+		for end := time.Now().Add(30 * time.Second); s.Value(t) == before; time.Sleep(100 * time.Microsecond) {
 			if time.Now().After(end) {
 				t.Fatalf("round %d: the lock stays taken", round)
 			}
@@ -154,24 +79,8 @@ func TestKilledProcessesLoseNoCount(t *testing.T) {
 			t.Errorf("process %d had failed", i)
 		}
 	}
-	seen := map[string]bool{}
-	logs, err := filepath.Glob(filepath.Join(s.dir, "log.*"))
-	must(t, err)
-	for _, name := range logs {
-		b, err := os.ReadFile(name)
-		must(t, err)
-		for line := range strings.Lines(string(b)) {
-			if seen[line] {
-				t.Errorf("two have counted %s", line)
-			}
-			seen[line] = true
-		}
-	}
-	total := s.value(t)
-	if missing := total - len(seen); missing < 0 || missing > kills+processes {
-		t.Errorf("of %d counts %d are not noted", total, missing)
-	}
-	t.Logf("%d kills, %d of them of the holder, %d counts", kills, holders, total)
+	s.Check(t, kills+processes)
+	t.Logf("%d of the kills were of the holder", holders)
 }
 
 // crashing is a process that takes and gives back a lease, and ends ahead of one
@@ -182,17 +91,7 @@ func crashing(args []string) error {
 	if err != nil {
 		return err
 	}
-	var mu sync.Mutex
-	count := 0
-	fault.Install(&fault.Plan{Before: func(fault.Op, string) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if count++; count == n {
-			syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			time.Sleep(time.Hour) // until it takes effect
-		}
-		return nil
-	}})
+	fault.InstallKill(n)
 	if err := lease.New(args[0], fenced).Do(bg, func(context.Context) error { return nil }); err != nil {
 		return err
 	}
@@ -228,7 +127,7 @@ func TestLaw11CrashAheadOfEveryOperationLeavesNoHalfRecord(t *testing.T) {
 					t.Errorf("after a crash ahead of operation %d %s is left", n, name)
 				}
 			}
-			if out != "" {
+			if out == "done\n" {
 				t.Logf("ended: %v, %d crashes", ended, n-1)
 				break
 			}

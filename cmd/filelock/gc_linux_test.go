@@ -54,8 +54,8 @@ func leaving(args []string) error {
 	}
 	inside := filepath.Join(dir, "inside")
 	lock, n := k.open(path), 0
-	for end := time.Now().Add(d); time.Now().Before(end); n++ {
-		hold, err := lock.Acquire(context.Background(), filelock.WithPollInterval(100*time.Microsecond), filelock.WithTimeout(30*time.Second))
+	for end := time.Now().Add(d); n < 3 || time.Now().Before(end); n++ { // however slow the machine is
+		hold, err := lock.Acquire(context.Background(), filelock.WithPollInterval(100*time.Microsecond), filelock.WithTimeout(time.Minute))
 		if err != nil {
 			return err
 		}
