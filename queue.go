@@ -474,9 +474,11 @@ func (q *queue) end(t *tenure) {
 	t.owner.tenureEnds()
 }
 
-// isOver reports whether a grant whose Release returned err is gone.
+// isOver reports whether a grant whose Release returned err is gone. What is
+// further down in err may be about another lock, which the backend is made of.
 func isOver(err error) bool {
-	return err == nil || errors.Is(err, ErrLost) || errors.Is(err, ErrNotHeld) || errors.As(err, new(*released))
+	_, given := err.(*released)
+	return given || err == nil || errors.Is(err, ErrLost) || errors.Is(err, ErrNotHeld)
 }
 
 // settleDebts repeats releases that failed. It is called by whoever has the

@@ -236,6 +236,21 @@ func TestReleaseThatSaysNotHeldIsOver(t *testing.T) {
 	}
 }
 
+// TestReleasedOfAnotherLockEndsNothing has a backend that is made of another lock,
+// whose error it passes on.
+func TestReleasedOfAnotherLockEndsNothing(t *testing.T) {
+	other := filelock.NewLock(&backend{key: t.Name() + " other", acquire: always(failsAtFirst(func() error { return filelock.Released(notNow()) }))})
+	release := func() error {
+		return fmt.Errorf("the marker stands: %w", other.Do(bg, func(context.Context) error { return nil }))
+	}
+	l := filelock.NewLock(&backend{key: t.Name(), acquire: always(failsAtFirst(release))})
+	h := acquire(t, bg, l)
+	if err := h.Release(); err == nil || !l.Held() {
+		t.Errorf("a release that failed has ended the hold: %v", err)
+	}
+	must(t, h.Release())
+}
+
 func TestErrorOfADebtNamesItsLock(t *testing.T) {
 	l := filelock.NewLock(&backend{key: "debtor", acquire: always(failsAtFirst(notNow, notNow))})
 	l.Do(bg, func(context.Context) error { return nil })
