@@ -179,7 +179,7 @@ func (c *claimant) win(ctx context.Context, g *grant) error {
 			return g.fence(ctx)
 		case errors.Is(err, sys.ErrNoNames):
 			return fmt.Errorf("%w: a lease needs hard links: %w", filelock.ErrUnsupported, err)
-		case sys.IsGone(err): // NFS has been seen to say so
+		case sys.IsStale(err): // NFS has been seen to say so
 			continue
 		case !errors.Is(err, fs.ErrExist):
 			return err

@@ -67,7 +67,7 @@ func Look(path string, limit int) (Evidence, error) {
 	switch {
 	case err != nil && e.Info.Mode.IsRegular() && (errors.Is(err, fs.ErrPermission) || errors.Is(err, sys.ErrBusy)):
 		return e, ErrUnreadable
-	case sys.IsGone(err) && e.Info != (sys.Info{}): // since it was looked at
+	case sys.IsStale(err) && e.Info != (sys.Info{}): // since it was looked at
 		return e, fs.ErrNotExist
 	case err == nil && !e.Info.Mode.IsRegular():
 		return e, sys.Irregular(e.Info.Mode)

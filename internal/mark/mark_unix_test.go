@@ -206,3 +206,26 @@ func TestWithdrawTriesTwice(t *testing.T) {
 	}
 	gone(t, path)
 }
+
+// TestStaleAnswerSaysNothing: the marker may be there the next time.
+func TestStaleAnswerSaysNothing(t *testing.T) {
+	path, o := own(t)
+	restore := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if op == fault.Lstat {
+			return unix.ESTALE
+		}
+		return nil
+	}})
+	errAt := o.At(path)
+	removed, errRemove := o.Remove(path)
+	restore()
+	for _, err := range []error{errAt, errRemove} {
+		if !errors.Is(err, unix.ESTALE) || errors.Is(err, ErrChanged) {
+			t.Errorf("it says %v", err)
+		}
+	}
+	if removed {
+		t.Error("it counts as removed")
+	}
+	stillThere(t, path)
+}

@@ -28,7 +28,7 @@ func remove(path string, approve approval) (removed bool, err error) {
 // removeUnknown is removeOpen for a file of which nothing is known yet.
 func removeUnknown(f sys.File, path string, approve approval) (removed bool, err error) {
 	info, err := f.Info()
-	if sys.IsGone(err) {
+	if sys.IsStale(err) {
 		err = ErrChanged
 	}
 	if err != nil {

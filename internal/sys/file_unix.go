@@ -190,10 +190,15 @@ func (f File) Chmod(perm fs.FileMode) error {
 	return call(fault.Chmod, "", func() error { return unix.Fchmod(f.fd, uint32(perm.Perm())) })
 }
 
-// IsGone reports whether err says that the file is not there, or no longer.
+// IsGone reports whether err says that the file is not there, or no longer. A
+// server that calls something on the way stale has not said that.
 func IsGone(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ESTALE)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
 }
+
+// IsStale reports whether err says that a file is no longer there which has just
+// been seen, or is open.
+func IsStale(err error) bool { return IsGone(err) || errors.Is(err, unix.ESTALE) }
 
 // MayRead reports whether a file that cannot be opened for writing for the
 // reason err can perhaps be opened for reading: it is somebody else's, or the

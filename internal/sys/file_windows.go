@@ -292,6 +292,10 @@ func (f File) RecordUnlock() error { return nil }
 // IsGone reports whether err says that the file is not there, or no longer.
 func IsGone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
+// IsStale reports whether err says that a file is no longer there which has just
+// been seen, or is open.
+func IsStale(err error) bool { return IsGone(err) }
+
 // MayRead reports whether a file that cannot be opened for writing for the
 // reason err can perhaps be opened for reading.
 func MayRead(err error) bool { return errors.Is(err, fs.ErrPermission) }
