@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +49,7 @@ var faultCases = []struct {
 type locker interface {
 	filelock.Locker
 	Held() bool
+	Path() string
 }
 
 func newFlock(opts ...filelock.FileOption) func(*testing.T, string) locker {
@@ -155,7 +157,7 @@ func forEveryOperation(t *testing.T, use func(t *testing.T, lock locker, opts []
 					lock := c.lock(t, path)
 					before := descriptors(t)
 					err := use(t, lock, c.opts, p)
-					if p.Reached() != "" && !errors.Is(err, unix.EIO) && !(err == nil && c.recovers) && !(after && p.Reached() == fault.Link) {
+					if p.Reached() != "" && !errors.Is(err, unix.EIO) && !(err == nil && (c.recovers || isHarmless(c.name, p.Reached(), after))) {
 						t.Errorf("%s failed, but the error is %v", p.Reached(), err)
 					}
 					if p.Reached() == "" && err != nil {
@@ -171,6 +173,30 @@ func forEveryOperation(t *testing.T, use func(t *testing.T, lock locker, opts []
 		}
 	}
 	t.Logf("%d failures of an operation", total)
+}
+
+// isHarmless reports whether an operation may fail and nobody is told: a name that
+// is given or taken away all the same, or a claim's, which goes with the marker.
+func isHarmless(name string, op fault.Op, after bool) bool {
+	return after && (op == fault.Link || op == fault.Unlink) || op == fault.Unlink && strings.HasPrefix(name, "soft")
+}
+
+// isTaken reports whether another process would find the lock taken.
+func isTaken(t *testing.T, path string, lock locker) bool {
+	t.Helper()
+	if _, soft := lock.(*filelock.SoftFileLock); soft {
+		_, err := os.Lstat(path)
+		return err == nil
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return false
+	}
+	must(t, err)
+	defer unix.Close(fd)
+	other := unix.Flock_t{Type: unix.F_WRLCK}
+	must(t, unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &other))
+	return other.Type != unix.F_UNLCK || unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK
 }
 
 // TestLaw11FailureOfAnyOperationRollsEverythingBack covers law 18 too: a
@@ -192,6 +218,9 @@ func TestLaw11FailureOfAnyOperationRollsEverythingBack(t *testing.T) {
 			return nil
 		}
 		stillHeld := lock.Held()
+		if path := lock.Path(); stillHeld && !isTaken(t, path, lock) {
+			t.Errorf("%s: a release that failed has freed the lock, which counts as held", p.Reached())
+		}
 		again := h.Release()
 		switch {
 		case again == nil, errors.Is(again, filelock.ErrLost):

@@ -23,6 +23,7 @@ type fileGrant struct {
 	path   string // from the root; empty if the file is the caller's
 	kind   holders.Kind
 	remove bool
+	shared bool
 
 	file     sys.File
 	open     bool
@@ -55,7 +56,7 @@ func (b *fileBackend) Acquire(ctx context.Context, r Request) (Grant, error) {
 	if err != nil {
 		return nil, errors.Join(err, g.close())
 	}
-	g.turn = wait.Turn{}
+	g.turn, g.shared = wait.Turn{}, r.Shared
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.given = false
@@ -251,14 +252,18 @@ func (g *fileGrant) Release(context.Context) error {
 		return nil
 	}
 	errRemove := g.removeHeld()
-	if err := g.unlock(); err != nil {
-		return errors.Join(err, errRemove)
+	errUnlock := g.unlock()
+	if errUnlock != nil && g.goesOn() {
+		return errors.Join(errUnlock, errRemove)
 	}
 	g.given = true
 	if g.lent || g.key == "" {
 		g.file.Wake() // closing does not, as it is open elsewhere
 	}
-	keeps, err := g.keep()
+	keeps, err := false, errUnlock
+	if err == nil {
+		keeps, err = g.keep()
+	}
 	if !keeps {
 		err = errors.Join(err, g.close(), g.removeFree())
 	}

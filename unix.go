@@ -60,6 +60,13 @@ func (g *fileGrant) leads() error {
 	return err
 }
 
+// goesOn reports whether the lock is held still that could not be given back. A
+// server may have done what it says it has not, and the file may have been removed:
+// either way others can have the lock.
+func (g *fileGrant) goesOn() bool {
+	return !errors.Is(g.leads(), errMoved) && !errors.Is(g.lock(g.shared), ErrLocked)
+}
+
 // removeHeld removes the file if that is wanted and nobody shares it. Who waits
 // for it finds out when it gets the lock.
 func (g *fileGrant) removeHeld() error {

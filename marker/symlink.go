@@ -57,6 +57,9 @@ func (s symlink) removeNow(path string, removed *bool) error {
 	if sys.IsGone(err) {
 		return mark.ErrChanged
 	}
+	if err != nil && errors.Is(s.At(path), mark.ErrChanged) {
+		err = nil // a server has done what it says it has not
+	}
 	*removed = err == nil
 	return err
 }

@@ -229,3 +229,22 @@ func TestStaleAnswerSaysNothing(t *testing.T) {
 	}
 	stillThere(t, path)
 }
+
+// TestRemovalWithoutReplyIsOne: others may have the lock by then.
+func TestRemovalWithoutReplyIsOne(t *testing.T) {
+	for name, make := range removers {
+		path, remove := make(t)
+		restore := fault.Install(&fault.Plan{After: func(op fault.Op, _ string, err error) error {
+			if op == fault.Unlink && err == nil {
+				return unix.EIO
+			}
+			return err
+		}})
+		removed, err := remove()
+		restore()
+		if !removed || err != nil {
+			t.Errorf("%s: %v, %v", name, removed, err)
+		}
+		gone(t, path)
+	}
+}

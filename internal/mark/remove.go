@@ -62,6 +62,9 @@ func removeOpen(f sys.File, info sys.Info, path string, approve approval) (remov
 	if sys.IsGone(err) {
 		return false, ErrChanged // to others, who do not lock it
 	}
+	if err != nil && errors.Is(leads(path, info), ErrChanged) {
+		err = nil // a server has done what it says it has not
+	}
 	return err == nil, err
 }
 
