@@ -26,6 +26,7 @@ type claim struct {
 	mode  *fs.FileMode
 	name  string // the path that it was made at
 	lasts bool   // and has still
+	stays bool   // and has still, as it could not be removed
 	free  bool   // the marker has been removed, by us
 }
 
@@ -79,15 +80,13 @@ func (b *softBackend) publish(key, path string) (Grant, error) {
 	errGive := c.give()
 	taken := errors.Is(errGive, fs.ErrExist)
 	switch {
-	case errGive == nil && (c.lasts || b.makeLast(c)):
+	case errGive == nil:
+		c.stays = !c.lasts && !b.makeLast(c) && removeIfThere(c.name) != nil
 		return newSoftGrant(c), nil
 	case c.lasts && taken && keep(key, c):
 		return nil, errGive
 	}
 	errName := removeIfThere(c.name)
-	if errGive == nil && errName == nil {
-		return newSoftGrant(c), nil
-	}
 	if taken {
 		err = errors.Join(errName, c.Own.Close())
 	} else {
@@ -110,10 +109,7 @@ func (b *softBackend) publish(key, path string) (Grant, error) {
 // newClaim makes a claim for one marker, of which nobody else knows.
 func (b *softBackend) newClaim(key, path string, nonce uint64, content []byte) (*claim, error) {
 	name := claimPath(path, nonce)
-	own, err := mark.Create(name, b.set.mode, content)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%s is in the way", name) // not ErrExist: that would be the marker
-	}
+	own, err := mark.CreateClaim(name, b.set.mode, content)
 	return &claim{Own: own, key: key, path: path, mode: b.set.mode, name: name}, err
 }
 
@@ -227,10 +223,13 @@ func (c *claim) named() bool {
 // close ends the use of the claim. Somebody may just have made a marker of it,
 // whose own had its name a moment before: that goes, too.
 func (c *claim) close() error {
-	if !c.lasts {
-		return c.Own.Close()
-	}
 	var err error
+	if c.stays {
+		err = removeIfThere(c.name)
+	}
+	if !c.lasts {
+		return errors.Join(err, c.Own.Close())
+	}
 	if c.named() {
 		err = removeIfThere(c.name)
 	}

@@ -152,10 +152,7 @@ func (c *claimant) refused(now time.Time) error {
 // claim makes a claim. If it fails it leaves nothing behind.
 func (c *claimant) claim() (*grant, error) {
 	end := claimEnd(c.host, c.config.Separator)
-	own, err := mark.Create(c.path+end, nil, []byte(c.backend.path+end))
-	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%s is in the way", c.path+end) // not ErrExist: that would be the lock
-	}
+	own, err := mark.CreateClaim(c.path+end, nil, []byte(c.backend.path+end))
 	if err != nil {
 		return nil, err
 	}
@@ -318,9 +315,9 @@ func (g *grant) Release(ctx context.Context) error {
 	removed, err := mark.Persist(ctx, func() (bool, error) { return g.own.Remove(g.path) })
 	switch {
 	case removed:
-		return filelock.Released(errors.Join(err, g.remove(g.claim), g.own.Close()))
+		return filelock.Released(errors.Join(err, g.removeClaim(), g.own.Close()))
 	case errors.Is(err, mark.ErrChanged):
-		return errors.Join(filelock.ErrLost, g.remove(g.claim), g.own.Close())
+		return errors.Join(filelock.ErrLost, g.removeClaim(), g.own.Close())
 	case watched:
 		g.watch.Resume() // the hold goes on
 	}
@@ -330,17 +327,30 @@ func (g *grant) Release(ctx context.Context) error {
 // withdraw leaves nothing of the claim behind.
 func (g *grant) withdraw() (err error) {
 	if g.linked {
-		err = g.remove(g.path)
+		err = g.remove()
 	}
-	return errors.Join(err, g.remove(g.claim), g.own.Close())
+	return errors.Join(err, g.removeClaim(), g.own.Close())
 }
 
-// remove takes the claim away from path, if it is there. It tries twice.
-func (g *grant) remove(path string) error {
-	_, err := g.own.Remove(path)
+// remove takes the lock's name away from the claim, if it has it. It tries twice.
+func (g *grant) remove() error {
+	_, err := g.own.Remove(g.path)
 	if err != nil && !errors.Is(err, mark.ErrChanged) {
-		g.own.Remove(path)
+		g.own.Remove(g.path)
 		return err
 	}
 	return nil
+}
+
+// removeClaim takes the claim's first name away, which no other file has. It tries
+// twice.
+func (g *grant) removeClaim() error {
+	err := sys.Remove(g.claim)
+	if sys.IsGone(err) {
+		return nil
+	}
+	if err != nil {
+		sys.Remove(g.claim)
+	}
+	return err
 }

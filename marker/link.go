@@ -2,7 +2,6 @@ package marker
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/gofilelock/filelock/internal/address"
@@ -27,10 +26,7 @@ func placeLink(path string) (mark.Marker, error) {
 		return nil, err
 	}
 	claim := address.Beside(path, name)
-	own, err := mark.Create(claim, nil, []byte(name))
-	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%s is in the way", claim) // not ErrExist: that would be the marker
-	}
+	own, err := mark.CreateClaim(claim, nil, []byte(name))
 	if err != nil {
 		return nil, err
 	}

@@ -62,16 +62,17 @@ func (d *directory) fill(path string) error {
 
 // withdraw removes what has been made.
 func (d *directory) withdraw(path string) error {
-	return twice(func() error {
-		if d.id == (sys.ID{}) {
-			return sys.Rmdir(path)
-		}
-		_, err := mark.RemoveDirectory(path, d.id, func(error) error { return unlink(filepath.Join(path, d.name)) })
-		if errors.Is(err, mark.ErrChanged) {
+	empty := func(error) error { return unlink(filepath.Join(path, d.name)) }
+	if d.id != (sys.ID{}) {
+		_, err := mark.RemoveDirectory(path, d.id, empty)
+		if err == nil || errors.Is(err, mark.ErrChanged) {
 			return nil
 		}
-		return err
-	})
+		if err := empty(err); err != nil {
+			return err
+		}
+	}
+	return twice(func() error { return sys.Rmdir(path) })
 }
 
 // At fails with [mark.ErrChanged] where path certainly does not lead to d.

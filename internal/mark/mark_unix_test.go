@@ -4,6 +4,7 @@ package mark
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -244,6 +245,25 @@ func TestRemovalWithoutReplyIsOne(t *testing.T) {
 		restore()
 		if !removed || err != nil {
 			t.Errorf("%s: %v, %v", name, removed, err)
+		}
+		gone(t, path)
+	}
+}
+
+// TestClaimThatIsMadeWithoutReplyGoes: nobody would know of it.
+func TestClaimThatIsMadeWithoutReplyGoes(t *testing.T) {
+	for _, errno := range []error{unix.EIO, unix.EEXIST} {
+		path := filepath.Join(t.TempDir(), "claim")
+		restore := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			if op != fault.Create {
+				return nil
+			}
+			return errors.Join(os.WriteFile(path, nil, 0o666), errno)
+		}})
+		_, err := CreateClaim(path, nil, []byte(content))
+		restore()
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			t.Errorf("CreateClaim returned %v", err)
 		}
 		gone(t, path)
 	}

@@ -3,6 +3,7 @@ package mark
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"sync/atomic"
@@ -35,6 +36,20 @@ func Create(path string, mode *fs.FileMode, content []byte) (*Own, error) {
 		perm = *mode
 	}
 	return (&Own{content: content}).create(path, perm, mode)
+}
+
+// CreateClaim is Create at a path that nobody else comes to. A server may have made
+// the file though it says it has not, so it is removed whatever the error is.
+func CreateClaim(path string, mode *fs.FileMode, content []byte) (*Own, error) {
+	o, err := Create(path, mode, content)
+	if err == nil {
+		return o, nil
+	}
+	sys.Remove(path)
+	if errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("%s is in the way", path) // not ErrExist: that would be the marker
+	}
+	return nil, err
 }
 
 // CreateCommon makes a marker at path, as [Create] does but with a content that
