@@ -1,0 +1,3 @@
+package strace
+
+var controls []subject

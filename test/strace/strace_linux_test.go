@@ -1,0 +1,32 @@
+package strace
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/gofilelock/filelock/internal/testproc"
+)
+
+// roles are those that the tests start processes in; other files add theirs.
+var roles = map[string]testproc.Role{}
+
+func TestMain(m *testing.M) {
+	testproc.Main(roles)
+	useMemory()
+	goleak.VerifyTestMain(m)
+}
+
+// useMemory has files be in memory, where they can: none of this is about disks,
+// which take their time to flush.
+func useMemory() {
+	const memory = "/dev/shm"
+	if dir, err := os.MkdirTemp(memory, ""); err == nil {
+		os.Remove(dir)
+		os.Setenv("TMPDIR", memory)
+	}
+}
+
+func trim(s string) string { return strings.TrimSpace(s) }
