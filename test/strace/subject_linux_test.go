@@ -30,7 +30,7 @@ type subject struct {
 	cold   bool                                       // it knows nothing of itself yet
 	// ready prepares for do, which is what the walk goes through.
 	ready func(k locktest.Kind, path string) (do func(work func() error) error, err error)
-	check func(t testing.TB, path string) // what is true whatever happens
+	check func(path string) error // what is true whatever happens
 	// leaves says how many files of which names a process may leave that is
 	// killed.
 	leaves map[string]int
@@ -161,6 +161,7 @@ func using(args []string) error {
 	s, path := subjectNamed(args[0]), args[1]
 	work := func() error { return nil }
 	if len(args) > 2 {
+		waits = true
 		scene := locktest.Scene{Dir: filepath.Dir(path)}
 		log, err := os.OpenFile(filepath.Join(scene.Dir, "log.using"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
 		if err != nil {
@@ -217,13 +218,15 @@ func (s subject) warmUp() error {
 	return errors.Join(err, os.RemoveAll(dir))
 }
 
-// lastHold is what a process has held last.
-var lastHold *filelock.Hold
+var (
+	lastHold *filelock.Hold // of this process
+	waits    bool           // until it has the lock
+)
 
 func locking(k locktest.Kind, path string) (func(func() error) error, error) {
 	l := k.New(path)
 	return func(work func() error) error {
-		h, err := l.TryAcquire(bg)
+		h, err := l.Acquire(bg, filelock.WithTimeout(map[bool]time.Duration{true: patience}[waits]))
 		if err != nil {
 			return err
 		}
@@ -277,13 +280,13 @@ func transforming(_ locktest.Kind, path string) (func(func() error) error, error
 	}, nil
 }
 
-// whole makes sure that the content is the old one or the new one, and that the
-// next one can be written.
-func whole(t testing.TB, path string) {
-	t.Helper()
-	if b, err := os.ReadFile(dataOf(path)); err != nil || string(b) != oldContent && string(b) != newContent {
-		t.Errorf("the content is %q, %v", b, err)
+// whole makes sure that the content is the old one or the new one.
+func whole(path string) error {
+	b, err := os.ReadFile(dataOf(path))
+	if err == nil && string(b) != oldContent && string(b) != newContent {
+		err = fmt.Errorf("the content is %q", b)
 	}
+	return err
 }
 
 func touch(t testing.TB, _ subject, path string) { write(t, path, "") }
@@ -330,11 +333,16 @@ func (s subject) start(t testing.TB) (path string) {
 	return path
 }
 
-// takeOver makes sure that the lock can be had after a process was killed: at
+// takeOver makes sure that what is always true is true, and that the lock can be had after a process was killed: at
 // once, or when its lease has ended; or after the hold that Inspect shows has
 // been broken, if it is one that stays.
 func (s subject) takeOver(t testing.TB, path string) error {
 	t.Helper()
+	if s.check != nil {
+		if err := s.check(path); err != nil {
+			return err
+		}
+	}
 	l := s.kind.New(path)
 	switch {
 	case s.kind.Name == leaseKind.Name:
@@ -377,7 +385,7 @@ func breakIf(l locktest.Lock, ok func(filelock.State) bool) error {
 func wantFiles(t testing.TB, path string, may map[string]int) error {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience / 4); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if err = excess(t, path, may); err == nil {
 			return nil
 		}
