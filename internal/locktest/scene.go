@@ -2,6 +2,7 @@ package locktest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -25,8 +26,25 @@ type Scene struct{ Dir string }
 // NewScene returns a scene where nobody has counted yet.
 func NewScene(t testing.TB) Scene {
 	s := Scene{t.TempDir()}
-	must(t, os.WriteFile(s.counter(), make([]byte, 8), 0o666))
+	s.Reset(t)
 	return s
+}
+
+// Reset has a scene be one where nobody has counted yet, while nobody is at it.
+// Its notes are emptied, and may stay open.
+func (s Scene) Reset(t testing.TB) {
+	t.Helper()
+	must(t, os.WriteFile(s.counter(), make([]byte, 8), 0o666))
+	logs, err := filepath.Glob(s.logs())
+	must(t, err)
+	for _, name := range logs {
+		must(t, os.Truncate(name, 0))
+	}
+	dead, err := filepath.Glob(s.inside() + "*")
+	must(t, err)
+	for _, name := range dead {
+		must(t, os.Remove(name))
+	}
 }
 
 // Lock returns the path of the lock.
@@ -36,34 +54,61 @@ func (s Scene) counter() string { return filepath.Join(s.Dir, "counter") }
 func (s Scene) inside() string  { return filepath.Join(s.Dir, "inside") }
 func (s Scene) logs() string    { return filepath.Join(s.Dir, "log.*") }
 
-// enter makes the file inside, with this process's id in it, or fails if
-// somebody else is inside.
+// enter makes the file inside, with this process's id and start in it, or fails
+// if somebody else is inside.
 func (s Scene) enter() error {
-	own := fmt.Sprintf("%s.%d", s.inside(), os.Getpid())
-	if err := os.WriteFile(own, fmt.Append(nil, os.Getpid()), 0o666); err != nil {
+	self := procid.Self()
+	own := fmt.Sprintf("%s.%d", s.inside(), self.PID)
+	if err := os.WriteFile(own, fmt.Appendln(nil, self.PID, self.Start), 0o666); err != nil {
 		return err
 	}
 	err := os.Link(own, s.inside())
 	if !errors.Is(err, fs.ErrExist) {
 		return errors.Join(err, os.Remove(own))
 	}
-	// Whoever made it was killed, or is inside. Of a process that is being
-	// killed the locks are gone before the process is, so that may take a
-	// moment; somebody who is inside leaves.
+	if err := s.deserted(); err != nil {
+		return err
+	}
+	return os.Rename(own, s.inside())
+}
+
+// deserted makes sure that whoever has made the file inside was killed, and is
+// not inside. Of a process that is being killed the locks are gone before the
+// process is, so that may take a moment; somebody who is inside leaves.
+func (s Scene) deserted() error {
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
 		other, err := os.ReadFile(s.inside())
 		if err != nil {
 			return fmt.Errorf("two have the lock: the other one has just left: %w", err)
 		}
-		pid, err := strconv.Atoi(string(other))
-		if err != nil {
+		id := procid.ID{Space: procid.Self().Space}
+		if n, err := fmt.Sscanln(string(other), &id.PID, &id.Start); n == 0 { // the start may be unknown
 			return err
 		}
-		if (procid.ID{PID: pid, Space: procid.Self().Space}).Dead() {
-			return os.Rename(own, s.inside())
+		if id.Dead() {
+			return nil
 		}
 	}
 	return errors.New("two have the lock: the other one is inside")
+}
+
+// Look is a piece of work under a shared lock. It makes sure that nobody counts
+// meanwhile.
+func (s Scene) Look() error {
+	before, err := os.ReadFile(s.counter())
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(s.inside()); !errors.Is(err, fs.ErrNotExist) {
+		if err = errors.Join(err, s.deserted()); err != nil {
+			return err
+		}
+	}
+	after, err := os.ReadFile(s.counter())
+	if err == nil && !bytes.Equal(before, after) {
+		err = errors.New("somebody counts under a shared lock")
+	}
+	return err
 }
 
 // Count is one piece of work under the lock. It makes sure that nobody else is
@@ -87,6 +132,11 @@ func (s Scene) Count(log io.Writer) error {
 	return errors.Join(err, c.Close(), os.Remove(s.inside()))
 }
 
+// Log opens the notes of a process.
+func (s Scene) Log(name string) (*os.File, error) {
+	return os.OpenFile(filepath.Join(s.Dir, "log."+name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+}
+
 // counting is a process that counts in several goroutines until it is killed.
 // Its arguments are the directory, the number of goroutines and its own number.
 func (k Kind) counting(args []string) error {
@@ -95,7 +145,7 @@ func (k Kind) counting(args []string) error {
 	if err != nil {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(s.Dir, "log."+args[2]), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	log, err := s.Log(args[2])
 	if err != nil {
 		return err
 	}
