@@ -102,7 +102,7 @@ const (
 // hence no boot in it.
 func split(token string) (boot *big.Int, ticks uint64, ok bool) {
 	n, ok := new(big.Int).SetString(token, 10)
-	if !ok {
+	if !ok || strings.Trim(token, "0123456789") != "" { // a sign
 		return nil, 0, false
 	}
 	boot = new(big.Int).Rsh(n, 64)
