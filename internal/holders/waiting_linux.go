@@ -61,17 +61,19 @@ func watches(text []byte, id sys.ID) bool {
 		if len(fields) < 4 || string(fields[0]) != "inotify" {
 			continue
 		}
-		ino, err1 := hexField(fields[2], "ino:")
-		dev, err2 := hexField(fields[3], "sdev:")
-		if err1 == nil && err2 == nil && id == (sys.ID{Dev: unix.Mkdev(uint32(dev>>20), uint32(dev&0xfffff)), Ino: ino}) {
+		ino, ok1 := hexField(fields[2], "ino:", 64)
+		dev, ok2 := hexField(fields[3], "sdev:", 32)
+		if ok1 && ok2 && id == (sys.ID{Dev: unix.Mkdev(uint32(dev>>20), uint32(dev&0xfffff)), Ino: ino}) {
 			return true
 		}
 	}
 	return false
 }
 
-func hexField(field []byte, name string) (uint64, error) {
-	return strconv.ParseUint(string(bytes.TrimPrefix(field, []byte(name))), 16, 64)
+func hexField(field []byte, name string, bits int) (n uint64, ok bool) {
+	field, ok = bytes.CutPrefix(field, []byte(name))
+	n, err := strconv.ParseUint(string(field), 16, bits)
+	return n, ok && err == nil
 }
 
 // processes yields the ids of all processes that /proc shows.
