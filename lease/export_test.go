@@ -24,3 +24,10 @@ var Separator = defaultSeparator()
 
 // FullName chooses a name as Python's socket.getfqdn does.
 var FullName = fullName
+
+// What the name of a claim is made of, and of what it may not be.
+var (
+	ClaimEnd       = claimEnd
+	CheckSeparator = checkSeparator
+	CheckHost      = checkHost
+)
