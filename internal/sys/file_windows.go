@@ -47,16 +47,20 @@ func transient(err error) bool {
 	return false
 }
 
-// Open opens the existing file at path.
+// Open opens the existing file at path. It fails with [ErrBusy] where somebody
+// has it open for more than an instant, and lets nobody else do so.
 func Open(path string, access Access) (f File, err error) {
 	// A directory would be refused with ERROR_ACCESS_DENIED, which says
-	// nothing, and a link would be followed.
+	// nothing, and so would a read-only file, but not for an instant only; and a
+	// link would be followed.
 	if fi, err := os.Lstat(path); err == nil {
 		switch mode := fi.Mode(); {
 		case mode.IsDir():
 			return f, os.NewSyscallError(string(fault.Open), syscall.EISDIR)
 		case mode&fs.ModeSymlink != 0:
 			return f, os.NewSyscallError(string(fault.Open), syscall.ELOOP)
+		case access == ReadWrite && mode&0o200 == 0:
+			return f, os.NewSyscallError(string(fault.Open), windows.ERROR_ACCESS_DENIED)
 		}
 	}
 	rights, share := uint32(windows.GENERIC_READ), uint32(windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE)
@@ -366,7 +370,20 @@ func deleteFile(path string) error {
 	if err != nil {
 		return err
 	}
-	return windows.DeleteFile(name)
+	err = windows.DeleteFile(name)
+	if err != windows.ERROR_ACCESS_DENIED {
+		return err
+	}
+	// A read-only file cannot be removed.
+	attributes, errSee := windows.GetFileAttributes(name)
+	if errSee != nil || attributes&windows.FILE_ATTRIBUTE_READONLY == 0 ||
+		windows.SetFileAttributes(name, attributes&^windows.FILE_ATTRIBUTE_READONLY) != nil {
+		return err
+	}
+	if err = windows.DeleteFile(name); err != nil {
+		windows.SetFileAttributes(name, attributes)
+	}
+	return err
 }
 
 // RemoveHeld opens the file at path so that nobody else can open it meanwhile,
