@@ -76,6 +76,9 @@ func Open(path string, access Access) (f File, err error) {
 		f.handle, err = createFile(path, rights, share, windows.OPEN_EXISTING, windows.FILE_ATTRIBUTE_NORMAL)
 		return err
 	})
+	if errors.Is(err, windows.ERROR_SHARING_VIOLATION) {
+		err = fmt.Errorf("%w: %w", ErrBusy, err)
+	}
 	return f, err
 }
 
