@@ -2,10 +2,12 @@ package probe
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -303,5 +305,38 @@ func FuzzParseMount(f *testing.F) {
 		if system, on, _, ok := parseMount(line, 36); ok && (system == "" || on == "") {
 			t.Errorf("%q: %q on %q", line, system, on)
 		}
+	})
+}
+
+// FuzzHello: a stranger, whatever he says, and how often, is let in nowhere and
+// answered in lines.
+func FuzzHello(f *testing.F) {
+	f.Add("hello\n")
+	f.Add(hello + " token " + prefix + strings.Repeat("0", 32) + " " + strings.Repeat("0", 32) + "\nmake x\n")
+	f.Add(hello + " token ../.. " + strings.Repeat("0", 32) + "\n")
+	f.Add(strings.Repeat("x", 1000))
+	f.Fuzz(func(t *testing.T, said string) {
+		dir := t.TempDir()
+		l := &Listener{Token: "token", dir: dir}
+		ours, theirs := net.Pipe()
+		replies := make(chan string, 1)
+		var peer sync.WaitGroup
+		peer.Go(func() {
+			b, _ := io.ReadAll(theirs)
+			replies <- string(b)
+		})
+		peer.Go(func() { io.WriteString(theirs, said+"\n") })
+		known, err := l.session(t.Context(), ours)
+		ours.Close()
+		peer.Wait()
+		theirs.Close()
+		reply := <-replies
+		if err == nil || known && !strings.Contains(said, l.Token) {
+			t.Errorf("%q: known %v, %v", said, known, err)
+		}
+		if reply != "" && (!strings.HasPrefix(reply, "error ") || strings.Count(reply, "\n") != 1) {
+			t.Errorf("%q is answered %q", said, reply)
+		}
+		empty(t, dir)
 	})
 }
