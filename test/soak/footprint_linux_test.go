@@ -76,8 +76,8 @@ func settled(start footprint) (f footprint, err error) {
 
 // What may be more at the end than at first, when all has been used once.
 const (
-	moreHeap    = 512 << 10
-	moreObjects = 4000
+	moreHeap    = 128 << 10
+	moreObjects = 500
 	moreThreads = 8
 )
 

@@ -108,13 +108,21 @@ func (w *worker) upTo(d time.Duration) time.Duration { return time.Duration(w.ra
 // work uses the locks until ctx ends.
 func (w *worker) work(ctx context.Context) error {
 	for ctx.Err() == nil {
-		p := w.places[w.rand.IntN(len(w.places))]
+		p := w.place()
 		w.tries.Add(1)
 		if err := w.use(ctx, p); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	return nil
+}
+
+// place chooses a place: that which all are drawn to for now, or any.
+func (w *worker) place() *place {
+	if w.oneIn(4) {
+		return w.places[w.rand.IntN(len(w.places))]
+	}
+	return w.places[time.Now().UnixMilli()/50%int64(len(w.places))]
 }
 
 // use uses the lock of a place once, in some way, unless others have it.
