@@ -77,7 +77,10 @@ func (r *request) replace(ctx context.Context, t func([]byte) ([]byte, error)) (
 		return err
 	}
 	return newTurn(at).Do(ctx, func() error {
-		return replace.File(at, at+suffix+".new", was, r.perm, content)
+		if err := replace.File(at, at+suffix+".new", was, r.perm, content); err != nil {
+			return &fs.PathError{Op: "replace", Path: at, Err: err}
+		}
+		return nil
 	})
 }
 
