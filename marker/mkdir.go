@@ -104,12 +104,14 @@ func (d *directory) Remove(path string) (removed bool, err error) {
 }
 
 // takeOut removes the file in a directory. It fails with [mark.ErrChanged] where
-// there is none.
+// there is none, and with [mark.ErrBusy] where somebody has it open who keeps it.
 func takeOut(file string) error {
 	err := sys.Remove(file)
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, sys.ErrBusy):
+		return mark.ErrBusy
 	case sys.IsGone(err):
 		return mark.ErrChanged
 	}

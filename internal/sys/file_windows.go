@@ -25,7 +25,8 @@ const LockedBytes = 1
 const HasRecordLocks = false
 
 // call does one operation, and again for about 130 ms while it fails as it
-// does when somebody has the file open for an instant or is deleting it.
+// does when somebody has the file open for an instant or is deleting it, or what
+// was in a directory.
 func call(op fault.Op, path string, do func() error) error {
 	for pause := time.Millisecond; ; pause *= 2 {
 		err := fault.Before(op, path)
@@ -41,7 +42,7 @@ func call(op fault.Op, path string, do func() error) error {
 
 func transient(err error) bool {
 	switch err {
-	case windows.ERROR_SHARING_VIOLATION, windows.ERROR_DELETE_PENDING, windows.ERROR_ACCESS_DENIED:
+	case windows.ERROR_SHARING_VIOLATION, windows.ERROR_DELETE_PENDING, windows.ERROR_ACCESS_DENIED, windows.ERROR_DIR_NOT_EMPTY:
 		return true
 	}
 	return false
@@ -76,10 +77,15 @@ func Open(path string, access Access) (f File, err error) {
 		f.handle, err = createFile(path, rights, share, windows.OPEN_EXISTING, windows.FILE_ATTRIBUTE_NORMAL)
 		return err
 	})
+	return f, busy(err)
+}
+
+// busy adds [ErrBusy] to an error that says that somebody has the file open.
+func busy(err error) error {
 	if errors.Is(err, windows.ERROR_SHARING_VIOLATION) {
-		err = fmt.Errorf("%w: %w", ErrBusy, err)
+		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
-	return f, err
+	return err
 }
 
 // Create makes the file at path and opens it for reading and writing. It fails
@@ -354,9 +360,10 @@ func onNames(oldpath, newpath string, do func(from, to *uint16) error) error {
 	return do(from, to)
 }
 
-// Remove takes away the name path of a file that is not a directory.
+// Remove takes away the name path of a file that is not a directory. It fails
+// with [ErrBusy] where somebody has it open for more than an instant.
 func Remove(path string) error {
-	return call(fault.Unlink, path, func() error { return deleteFile(path) })
+	return busy(call(fault.Unlink, path, func() error { return deleteFile(path) }))
 }
 
 // RemoveUnused is Remove, but does not wait for others who have the file open.
