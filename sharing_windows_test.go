@@ -1,14 +1,11 @@
 package filelock_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,42 +18,7 @@ import (
 	"github.com/gofilelock/filelock/internal/testproc"
 )
 
-func init() { roles["have open"] = haveOpen }
-
-// haveOpen is a program that has a file open, as a scanner or an editor does, and
-// closes it when it is told. Its arguments are the path, and what it lets others
-// do with the file meanwhile.
-func haveOpen(args []string) error {
-	share, err := strconv.ParseUint(args[1], 10, 32)
-	if err != nil {
-		return err
-	}
-	name, err := windows.UTF16PtrFromString(args[0])
-	if err != nil {
-		return err
-	}
-	h, err := windows.CreateFile(name, windows.GENERIC_READ, uint32(share), nil, windows.OPEN_EXISTING, 0, 0)
-	if err != nil {
-		return err
-	}
-	fmt.Println("open")
-	bufio.NewScanner(os.Stdin).Scan()
-	return windows.CloseHandle(h)
-}
-
-func openElsewhere(t *testing.T, path string, share uint32) *testproc.Proc {
-	t.Helper()
-	p := testproc.Start(t, "have open", path, fmt.Sprint(share))
-	p.Expect("open")
-	return p
-}
-
-const (
-	shareNothing = 0
-	shareReading = windows.FILE_SHARE_READ
-	shareAll     = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
-	shareUsual   = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE
-)
+func init() { roles[locktest.OpenRole] = locktest.HaveOpen }
 
 // wantRefusal makes sure that err names the path and the system's reason, and is
 // nothing that a caller would take for a lock that somebody has.
@@ -77,10 +39,10 @@ func wantRefusal(t *testing.T, err error, path string, reasons ...error) {
 // TestLaw20FileThatOthersDoNotShare: a lock file that somebody has open, and lets
 // nobody write to, is tried for a moment and no longer.
 func TestLaw20FileThatOthersDoNotShare(t *testing.T) {
-	for _, share := range []uint32{shareNothing, shareReading} {
+	for _, share := range []uint32{locktest.ShareNothing, locktest.ShareReading} {
 		path := lockPath(t)
 		write(t, path, "")
-		p := openElsewhere(t, path, share)
+		p := locktest.OpenElsewhere(t, path, share)
 		tries := 0
 		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
 			if op == fault.Open {
@@ -103,7 +65,7 @@ func TestLaw20FileThatOthersDoNotShare(t *testing.T) {
 func TestLaw20FileThatOthersCloseInTime(t *testing.T) {
 	path := lockPath(t)
 	write(t, path, "")
-	p := openElsewhere(t, path, shareNothing)
+	p := locktest.OpenElsewhere(t, path, locktest.ShareNothing)
 	met := false
 	remove := fault.Install(&fault.Plan{After: func(op fault.Op, _ string, err error) error {
 		if op == fault.Open && errors.Is(err, windows.ERROR_SHARING_VIOLATION) && !met {
@@ -122,10 +84,10 @@ func TestLaw20FileThatOthersCloseInTime(t *testing.T) {
 
 // TestScannerDoesNotKeepAFileLockFromAnybody: it lets others read and write.
 func TestScannerDoesNotKeepAFileLockFromAnybody(t *testing.T) {
-	for _, share := range []uint32{shareUsual, shareAll} {
+	for _, share := range []uint32{locktest.ShareUsual, locktest.ShareAll} {
 		path := lockPath(t)
 		write(t, path, "")
-		openElsewhere(t, path, share)
+		locktest.OpenElsewhere(t, path, share)
 		must(t, filelock.New(path).Do(bg, func(context.Context) error { return nil }))
 	}
 }
@@ -133,12 +95,12 @@ func TestScannerDoesNotKeepAFileLockFromAnybody(t *testing.T) {
 // TestLaw18ReleaseOfAMarkerThatIsOpen fails while a scanner has it open, says so,
 // and can be repeated.
 func TestLaw18ReleaseOfAMarkerThatIsOpen(t *testing.T) {
-	for _, share := range []uint32{shareReading, shareUsual, shareAll} {
+	for _, share := range []uint32{locktest.ShareReading, locktest.ShareUsual, locktest.ShareAll} {
 		path := lockPath(t)
 		l := filelock.NewSoft(path)
 		h, err := l.Acquire(bg)
 		must(t, err)
-		p := openElsewhere(t, path, share)
+		p := locktest.OpenElsewhere(t, path, share)
 		err = h.Release()
 		wantRefusal(t, err, path, err)
 		if err == nil || !l.Held() {
@@ -156,10 +118,10 @@ func TestLaw18ReleaseOfAMarkerThatIsOpen(t *testing.T) {
 // TestLaw06MarkerThatNobodyMayOpenIsHeld, and a dead one's that a scanner has
 // open is broken when that has closed it.
 func TestLaw06MarkerThatNobodyMayOpenIsHeld(t *testing.T) {
-	for _, share := range []uint32{shareNothing, shareUsual} {
+	for _, share := range []uint32{locktest.ShareNothing, locktest.ShareUsual} {
 		path := lockPath(t)
 		leaveStale(t, path)
-		p := openElsewhere(t, path, share)
+		p := locktest.OpenElsewhere(t, path, share)
 		_, err := filelock.NewSoft(path).TryAcquire(bg)
 		want(t, err, filelock.ErrLocked)
 		if _, err := os.Lstat(path); err != nil {
@@ -174,7 +136,7 @@ func TestLaw06MarkerThatNobodyMayOpenIsHeld(t *testing.T) {
 func TestNameOfADeletedFile(t *testing.T) {
 	path := lockPath(t)
 	write(t, path, "")
-	p := openElsewhere(t, path, shareAll)
+	p := locktest.OpenElsewhere(t, path, locktest.ShareAll)
 	must(t, os.Remove(path))
 	for _, l := range []filelock.Locker{filelock.New(path), filelock.NewSoft(path)} {
 		h, err := l.TryAcquire(bg)

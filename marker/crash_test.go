@@ -263,8 +263,18 @@ func breaking(args []string) error {
 	return nil
 }
 
-// plant has this process's marker be one of the dead process pid, in one step.
-func plant(k locktest.Kind, s locktest.Scene, pid string) error {
+// plant has this process's marker be one of the dead process pid, in one step. On
+// Windows it is not to be had while others look at it, and a file that they have
+// open cannot be replaced: while it is half written it says nothing.
+func plant(k locktest.Kind, s locktest.Scene, pid string) (err error) {
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if err = plantOnce(k, s, pid); err == nil || runtime.GOOS != "windows" || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+func plantOnce(k locktest.Kind, s locktest.Scene, pid string) error {
 	path, own := k.LockFile(s.Lock()), fmt.Sprintf("%s/planted.%d", s.Dir, os.Getpid())
 	dead := func(name string) string { // and another number, since no two are the same
 		left := name[:strings.LastIndex(name, ".")]
@@ -275,6 +285,9 @@ func plant(k locktest.Kind, s locktest.Scene, pid string) error {
 		name, err := os.ReadFile(path)
 		if err != nil {
 			return err
+		}
+		if runtime.GOOS == "windows" {
+			return os.WriteFile(path, []byte(dead(string(name))), 0o666)
 		}
 		return errors.Join(os.WriteFile(own, []byte(dead(string(name))), 0o666), os.Rename(own, path))
 	case "mkdir":
@@ -298,9 +311,6 @@ func plant(k locktest.Kind, s locktest.Scene, pid string) error {
 // TestLaw07OnlyTheInspectedMarkerIsRemoved would let two have the lock if a
 // marker other than the dead one's were ever removed.
 func TestLaw07OnlyTheInspectedMarkerIsRemoved(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("an open file cannot be replaced on Windows")
-	}
 	d := locktest.Seconds(t, 1)
 	for _, k := range provable() {
 		t.Run(k.Name, func(t *testing.T) {
@@ -317,7 +327,7 @@ func TestLaw07OnlyTheInspectedMarkerIsRemoved(t *testing.T) {
 				}
 				breaks += n
 			}
-			if breaks < 10 {
+			if breaks < 10 && runtime.GOOS != "windows" || breaks == 0 {
 				t.Errorf("there were %d breaks only", breaks)
 			}
 			t.Logf("%d breaks in %v", breaks, d)
