@@ -60,11 +60,20 @@ func (f *found) stale() bool {
 func (f *found) holder() filelock.Holder {
 	c := f.claimant
 	h := filelock.Holder{PID: c.pid, Host: c.host, Since: time.Unix(0, f.evidence.Info.ModTime)}
-	if host, err := os.Hostname(); c.pid != 0 && (c.host == "" || err == nil && c.host == host) {
-		h.Command, h.Started = procid.Describe(c.pid)
+	host, err := os.Hostname()
+	if c.pid == 0 || c.far || c.host != "" && (err != nil || c.host != host) {
+		return h
+	}
+	// A process that is younger than the marker has only the number in common.
+	if command, started := procid.Describe(c.pid); started.Before(h.Since.Add(clockError)) {
+		h.Command, h.Started = command, started
 	}
 	return h
 }
+
+// clockError is how much later than it was a process may seem to have started:
+// its start is told in hundredths of a second, and the times of files are coarse.
+const clockError = 100 * time.Millisecond
 
 // remove takes away what was found, and what has been beside it. It fails as
 // [mark.Break] does.

@@ -19,6 +19,7 @@ type claimant struct {
 	host string
 	pid  int
 	near bool // pid means here what it meant to whoever wrote it
+	far  bool // it certainly does not: another boot or container wrote it
 }
 
 // newName returns a name that nobody else has: host-tag.pid-number.
@@ -62,9 +63,14 @@ func parseName(name string) (c claimant, ok bool) {
 		space, err := strconv.ParseUint(tag, 16, 64)
 		c.host = host
 		c.near = err == nil && space == procid.Self().Space && host == own && signed && c.pid != 0
+		c.far = err == nil && space != procid.Self().Space && len(tag) > threadDigits
 	}
 	return c, true
 }
+
+// threadDigits is the most that lockfile has for a tag. Of ours one in 4 billion
+// is no longer.
+const threadDigits = 8
 
 // parsePID returns the process id that text is in decimal, or 0.
 func parsePID(text string) int {
