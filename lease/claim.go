@@ -22,7 +22,8 @@ import (
 //
 // flufl.lock uses one claim for all holds of a Lock object, ours are different
 // each time. They are told apart by their numbers: Python's do not have the
-// highest of 64 bits.
+// highest of 64 bits. Next to that, ours have some bits of the number of the
+// space of process ids, since a container's name may be another's, too.
 
 // maxClaim is how long the name of a claim may be, in bytes: no longer path can
 // be opened on any system that we know.
@@ -40,11 +41,25 @@ type Details struct {
 func claimEnd(host string, separator rune) string {
 	var b [8]byte
 	rand.Read(b[:]) // never fails
-	number := binary.BigEndian.Uint64(b[:]) | ours
+	number := ours | space()<<randomBits | binary.BigEndian.Uint64(b[:])&(1<<randomBits-1)
 	return strings.Join([]string{"", host, strconv.Itoa(os.Getpid()), strconv.FormatUint(number, 10)}, string(separator))
 }
 
-const ours = 1 << 63
+const (
+	ours       = 1 << 63
+	randomBits = 40
+	spaceBits  = 63 - randomBits
+)
+
+// space returns what a number of ours has of the space of process ids.
+func space() uint64 { return procid.Self().Space & (1<<spaceBits - 1) }
+
+// far reports whether the claim was made in another boot or container, where the
+// process id certainly meant another process. Of Python's that is not known.
+func (d Details) far() bool {
+	number, err := strconv.ParseUint(d.Claim[len(strings.TrimRight(d.Claim, "0123456789")):], 10, 64)
+	return err == nil && number&ours != 0 && number&^ours>>randomBits != space()
+}
 
 // parseClaim reads the name of a claim. Whether it stands for one hold only is
 // known of those that we make.

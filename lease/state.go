@@ -48,8 +48,9 @@ func (s State) String() string {
 // whether this process has it tells [filelock.Lock.Held].
 //
 // A lease counts as expired from its very end, and is broken when the slop is
-// over besides. Stale is a guess: a process of that number may live on another
-// machine of the same name, or in another container.
+// over besides. Of a claim of flufl.lock's Ours and Stale are guesses: a process
+// of that number may live on another machine of the same name, or in another
+// container. Ours say in which they were made.
 func (l *Lock) State(ctx context.Context) (State, error) {
 	s, err := l.backend.seen(ctx)
 	switch {
@@ -64,15 +65,15 @@ func (l *Lock) State(ctx context.Context) (State, error) {
 	if err != nil {
 		return Unknown, l.fail(err)
 	}
-	expired := s.ended(l.backend.now())
+	expired, far := s.ended(l.backend.now()), s.details.far()
 	switch {
 	case s.details.Host != host:
 		return Unknown, nil
-	case s.details.PID == os.Getpid() && expired:
+	case !far && s.details.PID == os.Getpid() && expired:
 		return OursExpired, nil
-	case s.details.PID == os.Getpid():
+	case !far && s.details.PID == os.Getpid():
 		return Ours, nil
-	case isDead(s.details.PID):
+	case !far && isDead(s.details.PID):
 		return Stale, nil
 	case expired:
 		return TheirsExpired, nil
@@ -233,7 +234,7 @@ func (s *sight) holder(here string) filelock.Holder {
 	if name, err := os.Hostname(); err == nil {
 		h.Host = name // as holders of other kinds are told
 	}
-	if !isDead(h.PID) {
+	if !s.details.far() && !isDead(h.PID) {
 		h.Command, h.Started = procid.Describe(h.PID)
 	}
 	return h
