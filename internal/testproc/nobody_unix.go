@@ -10,31 +10,52 @@ import (
 	"testing"
 )
 
+// Nobody is the number of a user without rights, and of its group.
+const Nobody = 65534
+
 // StartAsNobody is Start as a user without rights. Only root can do that: the
 // test of anybody else is skipped.
 func StartAsNobody(t testing.TB, role string, args ...string) *Proc {
 	t.Helper()
+	return StartCommand(t, As(t, Nobody, InRole(Publish(t), role, args...)))
+}
+
+// InRole returns the command that is a test binary in a role.
+func InRole(program, role string, args ...string) *exec.Cmd {
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), Environment(role)...)
+	return cmd
+}
+
+// As has a command run as the user of that number, in the group of that number
+// and others. Only root can do that: the test of anybody else is skipped.
+func As(t testing.TB, uid uint32, cmd *exec.Cmd, groups ...uint32) *exec.Cmd {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("only root can start processes of another user")
 	}
-	binary, err := os.Executable()
-	if err == nil {
-		binary, err = publish(t, binary)
-	}
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid, Groups: groups}}
+	return cmd
+}
+
+// Publish copies the test binary to where others can run it, and returns the
+// path.
+func Publish(t testing.TB) string {
+	t.Helper()
+	path, err := publish(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, args...)
-	cmd.Env = append(os.Environ(), Environment(role)...)
-	cmd.Dir = "/"
-	const nobody = 65534
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	return StartCommand(t, cmd)
+	return path
 }
 
-// publish copies a program to where others can run it.
-func publish(t testing.TB, path string) (string, error) {
-	program, err := os.ReadFile(path)
+func publish(t testing.TB) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	program, err := os.ReadFile(self)
 	if err != nil {
 		return "", err
 	}
@@ -46,6 +67,6 @@ func publish(t testing.TB, path string) (string, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return "", err
 	}
-	path = filepath.Join(dir, "test")
+	path := filepath.Join(dir, "test")
 	return path, os.WriteFile(path, program, 0o755)
 }

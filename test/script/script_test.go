@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gofilelock/filelock/internal/testproc"
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -27,8 +28,8 @@ var bin string
 func TestMain(m *testing.M) {
 	keepToOurselves()
 	var err error
-	if bin, err = os.MkdirTemp("", "filelock-script"); err == nil {
-		err = build()
+	if bin, err = testproc.Build(); err == nil {
+		err = os.Symlink("filelock", filepath.Join(bin, "flock"))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -49,18 +50,6 @@ func keepToOurselves() {
 			unix.CloseOnExec(fd)
 		}
 	}
-}
-
-func build() error {
-	program := filepath.Join(bin, "filelock")
-	out, err := exec.Command("go", "build", "-o", program, "github.com/gofilelock/filelock/cmd/filelock").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
-	}
-	return errors.Join(
-		os.Chmod(bin, 0o755), // other users run it too
-		os.Symlink("filelock", filepath.Join(bin, "flock")),
-	)
 }
 
 // TestFlockDoesAsFlock1 runs the scripts in flock against flock(1) and against
