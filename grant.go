@@ -168,7 +168,7 @@ func (b *fileBackend) write(g *fileGrant, r Request) error {
 	case g.readOnly != nil:
 		return fmt.Errorf("content cannot be written: %w", g.readOnly)
 	}
-	info, err := g.file.Info()
+	info, err := g.writable()
 	if err != nil {
 		return err
 	}

@@ -91,6 +91,33 @@ func TestLaw01WaiterFollowsAReplacedFile(t *testing.T) {
 	p.Kill()
 }
 
+// TestLaw22ContentIsNotWrittenElsewhere has a stranger link a file of the user's,
+// or a link to it, to where the lock file is to be, and take it away again.
+func TestLaw22ContentIsNotWrittenElsewhere(t *testing.T) {
+	precious := filepath.Join(t.TempDir(), "precious")
+	for _, op := range []fault.Op{fault.Open, fault.Lock, fault.Fstat, fault.Lstat, fault.Write} {
+		for _, again := range []bool{false, true} {
+			path := lockPath(t)
+			write(t, precious, "precious")
+			must(t, os.Link(precious, path))
+			if again {
+				remove := fault.Install(atFirst(op, func() { must(t, errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o666))) }))
+				h, err := filelock.New(path, filelock.WithContent("{pid}\n")).Acquire(bg)
+				remove()
+				if err == nil {
+					must(t, h.Release())
+				}
+			} else {
+				_, err := filelock.New(path, filelock.WithContent("{pid}\n")).Acquire(bg)
+				want(t, err, fs.ErrInvalid)
+			}
+			if got, err := os.ReadFile(precious); err != nil || string(got) != "precious" {
+				t.Fatalf("another file says %q, %v, after a change ahead of %s", got, err, op)
+			}
+		}
+	}
+}
+
 func TestLaw04RefusedUpgradeKeepsTheSharedLock(t *testing.T) {
 	path := lockPath(t)
 	must(t, filelock.New(path, filelock.Shared()).Do(bg, func(ctx context.Context) error {

@@ -169,7 +169,9 @@ func WithParents(perm fs.FileMode) FileOption {
 // nobody else can read the first byte of the file while the lock is held, so a
 // template begins with a blank there.
 //
-// [Lock.Inspect] then reads the file, and so do errors that name the holder.
+// [Lock.Inspect] then reads the file, and so do errors that name the holder. A file
+// that has other names is not written to: the acquisition fails with an error that
+// matches [fs.ErrInvalid].
 func WithContent(template string) FileOption {
 	return fileOption(func(s *fileSettings) { s.content = &template })
 }

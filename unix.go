@@ -67,6 +67,23 @@ func (g *fileGrant) goesOn() bool {
 	return !errors.Is(g.leads(), errMoved) && !errors.Is(g.lock(g.shared), ErrLocked)
 }
 
+// writable describes the file for content to be written to it. It fails if the
+// file has a name besides the lock's, in the one look that shows both: a stranger
+// can have linked a file here that it may not write to.
+func (g *fileGrant) writable() (sys.Info, error) {
+	if g.path == "" {
+		return g.file.Info()
+	}
+	at, err := sys.Lstat(g.path)
+	switch {
+	case sys.IsGone(err) || err == nil && at.ID != g.id:
+		return at, errMoved
+	case err == nil && at.Links > 1:
+		return at, invalid("the file has other names, and the content would be written under those too (use another path)")
+	}
+	return at, err
+}
+
 // removeHeld removes the file if that is wanted and nobody shares it. Who waits
 // for it finds out when it gets the lock.
 func (g *fileGrant) removeHeld() error {

@@ -43,6 +43,9 @@ func (g *fileGrant) leads() error { return nil }
 // goesOn reports whether the lock is held still that could not be given back.
 func (g *fileGrant) goesOn() bool { return true }
 
+// writable describes the file for content to be written to it.
+func (g *fileGrant) writable() (sys.Info, error) { return g.file.Info() }
+
 // removeHeld has nothing to do: the file is open.
 func (g *fileGrant) removeHeld() error { return nil }
 
