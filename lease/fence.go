@@ -107,6 +107,9 @@ func nextToken(path string) (token uint64, err error) {
 	if token, err = readToken(f); err != nil {
 		return 0, err
 	}
+	if err := alone(path, info.ID); err != nil {
+		return 0, err
+	}
 	if token == 0 { // the file is new, and its name has to stay as well
 		dir, _ := address.Split(path)
 		if err := sys.SyncDir(dir); err != nil {
@@ -118,6 +121,20 @@ func nextToken(path string) (token uint64, err error) {
 		return 0, err
 	}
 	return token, f.Sync()
+}
+
+// alone fails if the file of that number has a name besides path, in the one look
+// that shows both: a stranger can have linked a file there that it may not write
+// to. It fails with [mark.ErrBusy] if path leads elsewhere by now.
+func alone(path string, id sys.ID) error {
+	at, err := sys.Lstat(path)
+	switch {
+	case sys.IsGone(err) || err == nil && at.ID != id:
+		return mark.ErrBusy
+	case err == nil && at.Links > 1:
+		return invalid("%s has other names (remove it)", path)
+	}
+	return err
 }
 
 func openToken(path string) (sys.File, error) {

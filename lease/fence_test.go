@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -86,5 +87,23 @@ func TestFenceRefusesWhoIsLate(t *testing.T) {
 	want(t, f.Check(6), filelock.ErrLost)
 	if f.Highest() != 7 {
 		t.Errorf("the highest is %d", f.Highest())
+	}
+}
+
+// TestTokenIsNotWrittenElsewhere has a stranger link a file of the user's to where
+// the tokens are.
+func TestTokenIsNotWrittenElsewhere(t *testing.T) {
+	for _, content := range []string{"", "00000000000000000007\n"} {
+		path := lockPath(t)
+		precious := filepath.Join(t.TempDir(), "precious")
+		must(t, os.WriteFile(precious, []byte(content), 0o666))
+		if err := os.Link(precious, path+".token"); err != nil {
+			t.Skip("no hard links here")
+		}
+		_, err := lease.New(path, lease.Config{Fencing: true}).Acquire(bg)
+		want(t, err, fs.ErrInvalid)
+		if got, err := os.ReadFile(precious); err != nil || string(got) != content {
+			t.Errorf("another file says %q, %v", got, err)
+		}
 	}
 }

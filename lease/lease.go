@@ -108,7 +108,8 @@ type Config struct {
 	// Fencing gives each hold a token, a number that is higher than that of all
 	// holds before: see [filelock.Hold.Token] and [Fence]. The latest is kept in
 	// a file beside the lock, whose name ends in ".token", which must not be
-	// removed, and which all who use the lock have to be able to write to.
+	// removed, and which all who use the lock have to be able to write to. It is
+	// refused if it has other names.
 	// flufl.lock's holds have none. It needs a file system with flock(2); on
 	// others acquisitions fail with [filelock.ErrUnsupported].
 	Fencing bool
