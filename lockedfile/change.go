@@ -68,7 +68,7 @@ func (r *request) replace(ctx context.Context, t func([]byte) ([]byte, error)) (
 	if at, err = address.Abs(at); err != nil { // t may change the working directory
 		return err
 	}
-	was, old, err := r.old(at)
+	was, old, err := r.old(ctx, at)
 	if err != nil {
 		return err
 	}
@@ -86,8 +86,8 @@ func (r *request) replace(ctx context.Context, t func([]byte) ([]byte, error)) (
 
 // old describes the file, and reads it if the request is for that. It returns
 // nothing if there is no file.
-func (r *request) old(at string) (info fs.FileInfo, content []byte, err error) {
-	f, err := r.openAt(at)
+func (r *request) old(ctx context.Context, at string) (info fs.FileInfo, content []byte, err error) {
+	f, err := r.openAt(ctx, at)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	}

@@ -248,6 +248,50 @@ func TestLaw24TrapsAreNotWaitedForNorFollowed(t *testing.T) {
 	wantFiles(t, victim, "data")
 }
 
+// TestLaw24WhatStrangersLayInACommonDirectory is neither followed nor written to.
+func TestLaw24WhatStrangersLayInACommonDirectory(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can make files of another user")
+	}
+	const stranger = 1234
+	traps := map[string]func(victim, path string) error{
+		"a link": func(victim, path string) error {
+			return errors.Join(os.Symlink(victim, path), os.Lchown(path, stranger, -1))
+		},
+		"a broken link": func(victim, path string) error {
+			return errors.Join(os.Symlink(victim+"2", path), os.Lchown(path, stranger, -1))
+		},
+		"a chain": func(victim, path string) error {
+			return errors.Join(os.Symlink(victim, path+"2"), os.Lchown(path+"2", stranger, -1), os.Symlink(filepath.Base(path)+"2", path))
+		},
+		"a hard link": os.Link,
+		"a file": func(_, path string) error {
+			return errors.Join(os.WriteFile(path, []byte("victim"), 0o666), os.Chmod(path, 0o666), os.Chown(path, stranger, -1))
+		},
+	}
+	for trap, lay := range traps {
+		for way, opts := range ways {
+			t.Run(trap+", "+way, func(t *testing.T) {
+				victim, path := dataPath(t), filepath.Join(openDir(t, 0o777|fs.ModeSticky), "data")
+				write(t, victim, "victim")
+				must(t, lay(victim, path))
+				want(t, lockedfile.Write(bg, path, strings.NewReader("x"), 0o600, opts...), fs.ErrPermission)
+				want(t, openAndClose(lockedfile.Edit(bg, path, opts...)), fs.ErrPermission)
+				want(t, openAndClose(lockedfile.Create(bg, path, opts...)), fs.ErrPermission)
+				if trap == "a link" || trap == "a chain" {
+					_, err := lockedfile.Read(bg, path, opts...)
+					want(t, err, fs.ErrPermission)
+				}
+				wantContent(t, victim, "victim")
+				wantFiles(t, victim, "data")
+				if trap == "a file" {
+					wantContent(t, path, "victim")
+				}
+			})
+		}
+	}
+}
+
 // TestLaw02LinkAndFileHaveOneLock reaches a file by links in two directories.
 func TestLaw02LinkAndFileHaveOneLock(t *testing.T) {
 	eachWay(t, func(t *testing.T, path string, with func(...filelock.FileOption) []filelock.FileOption) {

@@ -27,6 +27,16 @@
 // [Itself] needs none. To open a file that does not exist makes no lock file,
 // if the file is not made either.
 //
+// # Directories that everybody uses
+//
+// In a directory such as /tmp, where everybody may make files and nobody may remove
+// another's, a stranger can have laid something for others to write to. There no
+// symbolic link is followed that belongs neither to this user nor to the directory's
+// owner, no such file is opened with O_CREATE (by [Create], [Edit], [Write] and
+// [Transform], too), and no file is written to that has other names. The error
+// matches [fs.ErrPermission]. It is what Linux does with fs.protected_symlinks and
+// its like, and is done whether these are switched on or not.
+//
 // # Temporary files
 //
 // What Write and Transform prepare stands beside the file until it is ready, in

@@ -8,9 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/address"
 	"github.com/gofilelock/filelock/internal/sys"
+	"github.com/gofilelock/filelock/internal/wait"
 )
 
 // suffix is what a lock's path has beyond that of its file.
@@ -108,7 +111,7 @@ func (r *request) openBeside(ctx context.Context) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := r.openAt(at)
+	f, err := r.openAt(ctx, at)
 	if err != nil {
 		return nil, errors.Join(err, giveBack(hold))
 	}
@@ -140,31 +143,102 @@ func (r *request) look() error {
 	return err
 }
 
-// resolve returns the path that a symbolic link at path leads to, or path.
+// resolve returns the path that a symbolic link at path leads to, or path. Links
+// that a stranger may have laid are not followed, whatever the system does.
 func resolve(path string) (string, error) {
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+	const most = 255 // the system says that they are too many, sooner than that
+	at := path
+	for range most {
+		info, err := os.Lstat(at)
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			break
+		}
+		if sys.Foreign(at, info) {
+			return "", refused(path, "a symbolic link of somebody else's, in a directory that everybody uses")
+		}
+		target, err := os.Readlink(at)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			target = address.Beside(at, target)
+		}
+		at = target
+	}
+	if at == path {
 		return path, nil
 	}
 	return filepath.EvalSymlinks(path)
 }
 
+func refused(path, what string) error {
+	return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("%w: %s", fs.ErrPermission, what)}
+}
+
 // openAt opens the file, which has to be at the given path. The system is asked
 // for the path of the request: it does not follow everybody's links everywhere.
-func (r *request) openAt(at string) (*os.File, error) {
-	f, err := sys.OpenRegular(r.path, r.flag&^os.O_TRUNC, r.perm)
+func (r *request) openAt(ctx context.Context, at string) (*os.File, error) {
+	f, err := r.openUnleased(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := leads(f, at, os.Lstat); err != nil {
+	if err := r.accept(f, at); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
+// accept fails with errMoved if the path does not lead to f, and with
+// [fs.ErrPermission] if a stranger may have laid f there to be written to.
+func (r *request) accept(f *os.File, at string) error {
+	opened, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := os.Lstat(at)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(opened, named):
+		return errMoved
+	case err != nil:
+		return err
+	case (r.makes || r.flag&os.O_CREATE != 0) && sys.Foreign(at, named):
+		return refused(r.path, "a file of somebody else's, in a directory that everybody uses")
+	case r.writes() && sys.Shared(at, named):
+		return refused(r.path, "a file that has other names, in a directory that everybody uses")
+	}
+	return nil
+}
+
+// leaseTime is how long whoever has a lease of the file, fcntl(2), may take to give
+// it back, once the system has asked for that.
+const leaseTime = 5 * time.Second
+
+// openUnleased opens what the path of the request leads to. If somebody has a lease
+// of it, it counts as locked.
+func (r *request) openUnleased(ctx context.Context) (f *os.File, err error) {
+	open := func() error {
+		f, err = sys.OpenRegular(r.path, r.flag&^os.O_TRUNC, r.perm)
+		return err
+	}
+	if !errors.Is(open(), sys.ErrBusy) {
+		return f, err
+	}
+	limited, cancel := context.WithTimeout(ctx, leaseTime)
+	defer cancel()
+	errWait := wait.New("", 0, 0, nil).Persevere(limited, sys.ErrBusy, open)
+	if !errors.Is(err, sys.ErrBusy) {
+		return f, err
+	}
+	return nil, &filelock.LockError{Op: "acquire", Path: r.path, Err: fmt.Errorf("%w: somebody has a lease of the file: %w", filelock.ErrLocked, errWait)}
+}
+
 // openItself opens the file and locks it.
 func (r *request) openItself(ctx context.Context) (*File, error) {
-	f, err := sys.OpenRegular(r.path, r.flag&^os.O_TRUNC, r.perm)
+	at, err := resolve(r.path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := r.openAt(ctx, at)
 	if err != nil {
 		return nil, err
 	}
@@ -172,19 +246,19 @@ func (r *request) openItself(ctx context.Context) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if err := leads(f, r.path, os.Stat); err != nil {
+	if err := r.stillLeads(f); err != nil {
 		return nil, errors.Join(err, f.Close(), giveBack(hold))
 	}
 	return r.begin(&File{osFile: f, hold: hold})
 }
 
-// leads fails with errMoved where path does not lead to f.
-func leads(f *os.File, path string, stat func(string) (fs.FileInfo, error)) error {
+// stillLeads fails with errMoved where the path of the request does not lead to f.
+func (r *request) stillLeads(f *os.File) error {
 	opened, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	named, err := stat(path)
+	named, err := os.Stat(r.path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(opened, named) {
 		return errMoved
 	}

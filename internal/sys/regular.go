@@ -15,8 +15,9 @@ const attempts = 100
 
 // OpenRegular opens the regular file at path, at the end of all symbolic links,
 // for its content to be worked with. flag and perm are those of [os.OpenFile],
-// whose errors it fails with; and with [Irregular] where there is anything but
-// a file, for which it never waits.
+// whose errors it fails with; with [Irregular] where there is anything but a file;
+// and with [ErrBusy] where somebody has a lease of the file, which the system is
+// asking back now. It never waits.
 //
 // With O_CREATE an existing file is opened without it, since in a sticky
 // directory O_CREATE on another user's file is refused. No file is made at the
@@ -59,7 +60,7 @@ func openRegular(path string, flag int, perm fs.FileMode) (*os.File, error) {
 	}
 	f, err := os.OpenFile(path, flag|nonBlock, perm)
 	if isLeased(err) {
-		f, err = os.OpenFile(path, flag, perm) // waits until whoever has a lease has given it back
+		err = fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	if err != nil {
 		return nil, err
