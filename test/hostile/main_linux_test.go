@@ -116,5 +116,3 @@ func (p place) command(t testing.TB, uid uint32, args ...string) *exec.Cmd {
 	t.Helper()
 	return testproc.As(t, uid, exec.Command(filepath.Join(bin, "filelock"), args...), both)
 }
-
-func (p place) at(name string) string { return filepath.Join(p.dir, name) }

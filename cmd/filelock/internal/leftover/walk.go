@@ -14,27 +14,34 @@ type Walk struct {
 	Recursive bool // in the directories below, too
 	Across    bool // even on other file systems
 
-	Found  func(*Leftover)
-	Failed func(error) // something could not be looked at; the walk goes on
+	Found  func(*Leftover) // which can be removed until it returns
+	Failed func(error)     // something could not be looked at; the walk goes on
 }
 
 // In looks at all that is in the directory at dir, which may be a symbolic link.
 // Others are not followed. It ends early, with its error, if ctx does.
 //
-// Who may rename directories can have it look elsewhere. What is removed there
-// is as certainly left over.
+// Who may rename directories cannot have it look elsewhere on Linux: each of them
+// is held while it is looked at.
 func (w *Walk) In(ctx context.Context, dir string) error {
-	info, err := sys.Stat(dir)
+	at, letGo, err := anchor(dir, true)
 	if err != nil {
 		w.Failed(fmt.Errorf("%s: %w", dir, err))
 		return nil
 	}
-	return w.in(ctx, dir, info.ID.Dev)
+	defer letGo()
+	info, err := sys.Stat(at)
+	if err != nil {
+		w.Failed(fmt.Errorf("%s: %w", dir, err))
+		return nil
+	}
+	return w.in(ctx, at, dir, info.ID.Dev)
 }
 
-func (w *Walk) in(ctx context.Context, dir string, device uint64) error {
+// in looks at the directory at a path, which is shown as dir.
+func (w *Walk) in(ctx context.Context, at, dir string, device uint64) error {
 	const all = -1
-	names, err := sys.Names(dir, all)
+	names, err := sys.Names(at, all)
 	if err != nil {
 		w.Failed(fmt.Errorf("%s: %w", dir, err))
 		return nil
@@ -44,22 +51,45 @@ func (w *Walk) in(ctx context.Context, dir string, device uint64) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		path := filepath.Join(dir, name)
-		switch l, err := At(path); {
-		case err != nil:
-			w.Failed(fmt.Errorf("%s: %w", path, err))
-		case l != nil:
-			w.Found(l)
-		}
+		w.look(filepath.Join(at, name), filepath.Join(dir, name))
 		if !w.Recursive {
 			continue
 		}
-		if info, err := sys.Lstat(path); err != nil || !info.Mode.IsDir() || info.ID.Dev != device && !w.Across {
-			continue
-		}
-		if err := w.in(ctx, path, device); err != nil {
+		if err := w.below(ctx, filepath.Join(at, name), filepath.Join(dir, name), device); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// look looks at what is at a path.
+func (w *Walk) look(at, shown string) {
+	l, err := At(at)
+	switch {
+	case err != nil:
+		w.Failed(fmt.Errorf("%s: %w", shown, err))
+	case l != nil:
+		l.Path = shown
+		w.Found(l)
+	}
+}
+
+// below looks into what is at a path if that is a directory to be looked into.
+func (w *Walk) below(ctx context.Context, at, dir string, device uint64) error {
+	if info, err := sys.Lstat(at); err != nil || !info.Mode.IsDir() {
+		return nil
+	}
+	held, letGo, err := anchor(at, false)
+	switch {
+	case sys.IsGone(err): // since then
+		return nil
+	case err != nil:
+		w.Failed(fmt.Errorf("%s: %w", dir, err))
+		return nil
+	}
+	defer letGo()
+	if info, err := sys.Stat(held); err != nil || info.ID.Dev != device && !w.Across {
+		return nil
+	}
+	return w.in(ctx, held, dir, device)
 }
