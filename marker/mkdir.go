@@ -38,12 +38,20 @@ func placeDirectory(path string) (mark.Marker, error) {
 // directory meanwhile, and this is another's: of two with a file in it, whoever
 // is second sees the other's.
 func (d *directory) fill(path string) error {
-	info, err := sys.Lstat(path)
+	at, letGo, err := sys.Anchor(path, false)
+	if sys.IsGone(err) {
+		return fs.ErrExist
+	}
+	if err != nil {
+		return err
+	}
+	defer letGo()
+	info, err := sys.Stat(at)
 	if err != nil {
 		return err
 	}
 	d.id = info.ID
-	f, err := sys.Create(filepath.Join(path, d.name), 0o666)
+	f, err := sys.Create(filepath.Join(at, d.name), 0o666)
 	if sys.IsGone(err) {
 		return fs.ErrExist
 	}
@@ -53,7 +61,7 @@ func (d *directory) fill(path string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	names, err := sys.Names(path, 2)
+	names, err := sys.Names(at, 2)
 	if err == nil && !slices.Equal(names, []string{d.name}) {
 		err = fs.ErrExist
 	}
@@ -62,13 +70,12 @@ func (d *directory) fill(path string) error {
 
 // withdraw removes what has been made.
 func (d *directory) withdraw(path string) error {
-	empty := func(error) error { return unlink(filepath.Join(path, d.name)) }
 	if d.id != (sys.ID{}) {
-		_, err := mark.RemoveDirectory(path, d.id, empty)
+		_, err := mark.RemoveDirectory(path, d.id, func(at string, _ error) error { return unlink(filepath.Join(at, d.name)) })
 		if err == nil || errors.Is(err, mark.ErrChanged) {
 			return nil
 		}
-		if err := empty(err); err != nil {
+		if err := unlink(filepath.Join(path, d.name)); err != nil {
 			return err
 		}
 	}
@@ -90,14 +97,14 @@ func (d *directory) At(path string) error {
 
 // Remove removes the file and then the directory.
 func (d *directory) Remove(path string) (removed bool, err error) {
-	return mark.RemoveDirectory(path, d.id, func(locked error) error {
+	return mark.RemoveDirectory(path, d.id, func(at string, locked error) error {
 		if locked != nil && !errors.Is(locked, sys.ErrNoLocks) {
 			return locked
 		}
 		if d.emptied {
 			return nil
 		}
-		err := takeOut(filepath.Join(path, d.name))
+		err := takeOut(filepath.Join(at, d.name))
 		d.emptied = err == nil
 		return err
 	})
@@ -126,7 +133,12 @@ func (d *directory) Close() error { return nil }
 
 // lookIntoDirectory finds the file in the directory.
 func (f *found) lookIntoDirectory() error {
-	names, err := sys.Names(f.path, 2)
+	at, letGo, err := sys.Anchor(f.path, false)
+	if err != nil {
+		return err
+	}
+	defer letGo()
+	names, err := sys.Names(at, 2)
 	if unreadable(err) {
 		f.foreign = invalid("the directory may not be read")
 		return nil
@@ -142,11 +154,11 @@ func (f *found) lookIntoDirectory() error {
 
 // removeDirectory removes the file in the directory, and the directory.
 func (f *found) removeDirectory() (removed bool, err error) {
-	return mark.RemoveDirectory(f.path, f.evidence.Info.ID, func(locked error) error {
+	return mark.RemoveDirectory(f.path, f.evidence.Info.ID, func(at string, locked error) error {
 		if locked != nil {
 			return locked
 		}
-		now, err := sys.Lstat(f.path)
+		now, err := sys.Stat(at)
 		if err != nil {
 			return err
 		}
@@ -156,6 +168,6 @@ func (f *found) removeDirectory() (removed bool, err error) {
 		if f.claim == "" {
 			return nil
 		}
-		return takeOut(f.claim)
+		return takeOut(filepath.Join(at, filepath.Base(f.claim)))
 	})
 }

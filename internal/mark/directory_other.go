@@ -7,11 +7,11 @@ import "github.com/gofilelock/filelock/internal/sys"
 // RemoveDirectory removes the directory at path if it is the one with the given
 // number, after empty has taken out of it what may go. Nobody can be kept from a
 // directory here.
-func RemoveDirectory(path string, id sys.ID, empty func(locked error) error) (removed bool, err error) {
+func RemoveDirectory(path string, id sys.ID, empty func(at string, locked error) error) (removed bool, err error) {
 	if err := leads(path, sys.Info{ID: id}); err != nil {
 		return false, err
 	}
-	if err := empty(nil); err != nil {
+	if err := empty(path, nil); err != nil {
 		return false, err
 	}
 	return removeEmpty(path)

@@ -9,9 +9,10 @@ import (
 )
 
 // RemoveDirectory removes the directory at path if it is the one with the given
-// number, after empty has taken out of it what may go. It fails, and reports, as
+// number, after empty has taken out of it what may go: it is told where that is,
+// whatever takes the place of the directory meanwhile. It fails, and reports, as
 // [Break] does; and if the directory is not empty by then.
-func RemoveDirectory(path string, id sys.ID, empty func(locked error) error) (removed bool, err error) {
+func RemoveDirectory(path string, id sys.ID, empty func(at string, locked error) error) (removed bool, err error) {
 	if err := leads(path, sys.Info{ID: id}); err != nil {
 		return false, err
 	}
@@ -30,7 +31,7 @@ func RemoveDirectory(path string, id sys.ID, empty func(locked error) error) (re
 		if err != nil {
 			return err
 		}
-		return empty(locked)
+		return empty(f.Anchored(path), locked)
 	})
 	return removed, errors.Join(err, f.Close())
 }

@@ -24,7 +24,7 @@ type Walk struct {
 // Who may rename directories cannot have it look elsewhere on Linux: each of them
 // is held while it is looked at.
 func (w *Walk) In(ctx context.Context, dir string) error {
-	at, letGo, err := anchor(dir, true)
+	at, letGo, err := sys.Anchor(dir, true)
 	if err != nil {
 		w.Failed(fmt.Errorf("%s: %w", dir, err))
 		return nil
@@ -79,7 +79,7 @@ func (w *Walk) below(ctx context.Context, at, dir string, device uint64) error {
 	if info, err := sys.Lstat(at); err != nil || !info.Mode.IsDir() {
 		return nil
 	}
-	held, letGo, err := anchor(at, false)
+	held, letGo, err := sys.Anchor(at, false)
 	switch {
 	case sys.IsGone(err): // since then
 		return nil
