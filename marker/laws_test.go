@@ -417,6 +417,30 @@ func TestLaw20UnwritableDirectoryIsNoLackOfNames(t *testing.T) {
 	}
 }
 
+// TestLaw20DirectoryBrokenWhileItIsMadeIsContention has somebody break a directory
+// that says nothing yet: the acquisition begins anew.
+func TestLaw20DirectoryBrokenWhileItIsMadeIsContention(t *testing.T) {
+	for _, op := range []fault.Op{fault.Lstat, fault.Create, fault.List} {
+		path := lockPath(t)
+		l := marker.NewMkdir(path, marker.Config{})
+		made, broken := false, false
+		remove := fault.Install(&fault.Plan{Before: func(o fault.Op, _ string) error {
+			if made && !broken && o == op {
+				broken = true
+				must(t, os.RemoveAll(l.LockFile()))
+			}
+			made = made || o == fault.Mkdir
+			return nil
+		}})
+		h, err := l.TryAcquire(bg)
+		remove()
+		if err != nil || !broken {
+			t.Fatalf("broken ahead of %s (%v): %v", op, broken, err)
+		}
+		must(t, h.Release())
+	}
+}
+
 // TestNewDoesWithoutLinks has a file system without hard links.
 func TestNewDoesWithoutLinks(t *testing.T) {
 	defer fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {

@@ -28,10 +28,14 @@ func placeDirectory(path string) (mark.Marker, error) {
 		return nil, err
 	}
 	d := &directory{name: name}
-	if err := d.fill(path); err != nil {
-		return nil, errors.Join(err, d.withdraw(path))
+	err = d.fill(path)
+	switch {
+	case err == nil:
+		return d, nil
+	case errors.Is(err, fs.ErrExist) && d.id == (sys.ID{}):
+		return nil, err // somebody has broken it, and what comes next is another's
 	}
-	return d, nil
+	return nil, errors.Join(err, d.withdraw(path))
 }
 
 // fill makes the file. It fails with [fs.ErrExist] if somebody has broken the
@@ -62,7 +66,7 @@ func (d *directory) fill(path string) error {
 		return err
 	}
 	names, err := sys.Names(at, 2)
-	if err == nil && !slices.Equal(names, []string{d.name}) {
+	if sys.IsGone(err) || err == nil && !slices.Equal(names, []string{d.name}) {
 		err = fs.ErrExist
 	}
 	return err
