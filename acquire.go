@@ -217,6 +217,9 @@ func (a *acquisition) withdraw(ctx context.Context, err error) verdict {
 	case ctx.Err() != nil:
 		err = a.withEnd(ctx, err)
 	}
+	if errors.Is(errRelease, ErrLost) {
+		return refusal(err) // there was nothing left to give back, and nobody has lost a hold
+	}
 	return refusal(errors.Join(err, errRelease))
 }
 

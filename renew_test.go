@@ -207,6 +207,23 @@ func TestLaw09LeaseThatIsGoneIsNotAHold(t *testing.T) {
 	})
 }
 
+// TestLaw09LeaseBrokenBeforeItBeganIsNoLoss has an acquisition end while its lease
+// is renewed for the first time, and somebody break that: nobody had a hold yet.
+func TestLaw09LeaseBrokenBeforeItBeganIsNoLoss(t *testing.T) {
+	leases(t, func(t *testing.T, l *filelock.Lock, g *leased) {
+		g.renews(func(ctx context.Context, _ time.Duration) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		g.release = func() error { return filelock.ErrLost }
+		_, err := l.Acquire(bg, filelock.WithTimeout(time.Second))
+		want(t, err, filelock.ErrTimeout)
+		if errors.Is(err, filelock.ErrLost) {
+			t.Errorf("a hold that never was is lost: %#v", err)
+		}
+	})
+}
+
 // TestLaw10LeaseIsReckonedFromBeforeItsRenewal has a renewal that takes long.
 func TestLaw10LeaseIsReckonedFromBeforeItsRenewal(t *testing.T) {
 	leases(t, func(t *testing.T, l *filelock.Lock, g *leased) {
