@@ -3,6 +3,7 @@ package filelock
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -227,9 +228,12 @@ func (l *core) Inspect(ctx context.Context) (State, error) {
 		return State{}, l.fail("inspect", l.misuse)
 	}
 	s, err := l.backend.Inspect(ctx)
-	own := l.ownHolders(ctx)
+	own := slices.DeleteFunc(l.ownHolders(ctx), func(t *tenure) bool { return t.loss.err() != nil })
 	if len(own) == 0 || err != nil && !errors.Is(err, ErrUnsupported) {
 		return s, l.fail("inspect", err)
+	}
+	if err == nil && !s.Held {
+		s.evidence = vanished{}
 	}
 	// Of itself this process knows more than the system does.
 	others := slices.DeleteFunc(s.Holders, Holder.isThisProcess)
@@ -240,6 +244,10 @@ func (l *core) Inspect(ctx context.Context) (State, error) {
 	s.Holders = append(s.Holders, others...)
 	return s, nil
 }
+
+// vanished is the evidence of a hold of this process that is not to be seen: it
+// has been taken away and is not known to be lost yet, or has just begun.
+type vanished struct{}
 
 // ownHolders returns the tenures of this process.
 func (l *core) ownHolders(ctx context.Context) (all []*tenure) {
@@ -259,6 +267,9 @@ func (l *core) Break(ctx context.Context, s State) error {
 		return nil
 	}
 	err := l.backend.Break(ctx, s)
+	if _, gone := s.evidence.(vanished); gone && errors.Is(err, fs.ErrInvalid) {
+		err = ErrLost
+	}
 	if err == nil {
 		l.log(ctx, "broken")
 	}

@@ -55,6 +55,28 @@ func TestLostMarkerIsNoticed(t *testing.T) {
 	}
 }
 
+// TestLaw07BreakOfAHoldThatHasVanishedIsLost has a marker removed, and looks at
+// the lock before its holder is told.
+func TestLaw07BreakOfAHoldThatHasVanishedIsLost(t *testing.T) {
+	l := filelock.NewSoft(lockPath(t))
+	var s filelock.State
+	for range 100 {
+		h, err := l.Acquire(bg)
+		must(t, err)
+		must(t, os.Remove(l.Path()))
+		s, err = l.Inspect(bg)
+		must(t, err)
+		want(t, h.Release(), filelock.ErrLost)
+		if s.Held { // otherwise the holder had just been told
+			break
+		}
+	}
+	successor, err := filelock.NewSoft(l.Path()).Acquire(bg)
+	must(t, err)
+	want(t, l.Break(bg, s), filelock.ErrLost)
+	must(t, successor.Release())
+}
+
 func TestTouchedMarkerIsNotLost(t *testing.T) {
 	path := lockPath(t)
 	h, err := filelock.NewSoft(path).Acquire(bg)

@@ -92,6 +92,29 @@ func TestProcessesExcludeEachOther(t *testing.T) {
 	wantFree(t, here.Lock("x"))
 }
 
+// TestLaw13LostHoldIsNoLongerInspected looks at a lock from the process that has
+// lost it to another.
+func TestLaw13LostHoldIsNoLongerInspected(t *testing.T) {
+	here, there := two()
+	lost := acquire(t, here.Lock("x"))
+	s, err := there.Lock("x").Inspect(t.Context())
+	must(t, err)
+	must(t, there.Lock("x").Break(t.Context(), s))
+	s, err = here.Lock("x").Inspect(t.Context())
+	must(t, err)
+	if s.Held {
+		t.Errorf("it is held by %v", s.Holders)
+	}
+	h := acquire(t, there.Lock("x"))
+	s, err = here.Lock("x").Inspect(t.Context())
+	must(t, err)
+	if len(s.Holders) != 1 || s.Holders[0].PID != 4242 {
+		t.Errorf("it is held by %v", s.Holders)
+	}
+	want(t, lost.Release(), filelock.ErrLost)
+	must(t, h.Release())
+}
+
 func TestTimeIsTheBubbles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := two()
