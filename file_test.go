@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/fault"
 )
 
 // newFile makes a file and opens it.
@@ -59,6 +60,49 @@ func reopen(t *testing.T, f *os.File) *os.File {
 }
 
 // TestClosedFileStaysLocked has the caller close a file that is locked.
+// TestLaw11FailedAcquisitionUnlocksTheCallersFile: closing the library's own
+// descriptor would not, as the caller's is of the same open file.
+func TestLaw11FailedAcquisitionUnlocksTheCallersFile(t *testing.T) {
+	path := lockPath(t)
+	f, err := os.Create(path)
+	must(t, err)
+	defer f.Close()
+	broken := errors.New("broken")
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if op == fault.Write {
+			return broken
+		}
+		return nil
+	}})
+	_, err = filelock.NewFile(f, filelock.WithContent("{pid}")).TryAcquire(bg)
+	remove()
+	want(t, err, broken)
+	h, err := filelock.New(path).TryAcquire(bg)
+	must(t, err)
+	must(t, h.Release())
+}
+
+// TestLaw11HalfOfAContentIsTakenBack has a file be longer than its new content.
+func TestLaw11HalfOfAContentIsTakenBack(t *testing.T) {
+	path := lockPath(t)
+	write(t, path, strings.Repeat("old ", 10))
+	broken := errors.New("broken")
+	failed := false
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if op == fault.Truncate && !failed {
+			failed = true
+			return broken
+		}
+		return nil
+	}})
+	_, err := filelock.New(path, filelock.WithContent("new")).TryAcquire(bg)
+	remove()
+	want(t, err, broken)
+	if content, err := os.ReadFile(path); err != nil || len(content) > 0 {
+		t.Errorf("the file says %q, %v", content, err)
+	}
+}
+
 func TestClosedFileStaysLocked(t *testing.T) {
 	f := newFile(t)
 	l := filelock.NewFile(f)

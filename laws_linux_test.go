@@ -468,6 +468,30 @@ func TestLaw24TrapsAtThePathAreRefused(t *testing.T) {
 	}
 }
 
+// TestLaw24TrapsThatComeBetweenAreRefused has the file become another thing when it
+// has been looked at and is about to be opened.
+func TestLaw24TrapsThatComeBetweenAreRefused(t *testing.T) {
+	for what, trap := range map[string]func(path string) error{
+		"named pipe":    func(path string) error { return unix.Mkfifo(path, 0o666) },
+		"symbolic link": func(path string) error { return os.Symlink(os.DevNull, path) },
+	} {
+		for _, lock := range []func(path string) filelock.Locker{
+			func(path string) filelock.Locker { return filelock.New(path) },
+			func(path string) filelock.Locker { return filelock.NewSoft(path) },
+		} {
+			path := lockPath(t)
+			write(t, path, "")
+			l := lock(path)
+			remove := fault.Install(atFirst(fault.Open, func() { must(t, errors.Join(os.Remove(path), trap(path))) }))
+			_, err := l.TryAcquire(bg)
+			remove()
+			if err == nil {
+				t.Errorf("%T locks a %s", l, what)
+			}
+		}
+	}
+}
+
 func TestLaw24HugeMarkerIsNotReadWhole(t *testing.T) {
 	path := lockPath(t)
 	f, err := os.Create(path)

@@ -287,6 +287,21 @@ func TestLaw14ReleaseAffectsItsOwnAcquisitionOnly(t *testing.T) {
 	}
 }
 
+// TestLaw14SecondReleaseSparesTheOwnersOtherHold releases a nested hold twice.
+func TestLaw14SecondReleaseSparesTheOwnersOtherHold(t *testing.T) {
+	l := filelock.New(lockPath(t))
+	outer, err := l.Acquire(bg)
+	must(t, err)
+	inner, err := l.Acquire(outer.Context())
+	must(t, err)
+	must(t, inner.Release())
+	want(t, inner.Release(), filelock.ErrNotHeld)
+	if n := l.Depth(outer.Context()); n != 1 {
+		t.Errorf("its owner has %d holds", n)
+	}
+	must(t, outer.Release())
+}
+
 func TestLaw15OnlyTheProcessThatAcquiredReleases(t *testing.T) {
 	for _, k := range kinds() {
 		path := lockPath(t)

@@ -535,6 +535,65 @@ type handed struct{ *leased }
 
 func (handed) HandOver(filelock.Backend, filelock.Request) bool { return true }
 
+// changesHands returns what two acquisitions ask the backend for, of which the
+// second waits while the first has the lock, and does something ahead of its end.
+func changesHands(t *testing.T, first, second filelock.AcquireOption, do func(*filelock.Hold, *leased)) (asked []filelock.Request) {
+	leases(t, func(t *testing.T, _ *filelock.Lock, g *leased) {
+		l := filelock.NewLock(&backend{key: t.Name(), acquire: func(_ context.Context, r filelock.Request) (filelock.Grant, error) {
+			asked = append(asked, r)
+			return handed{g}, nil
+		}})
+		h, err := l.Acquire(bg, first)
+		must(t, err)
+		next := make(chan *filelock.Hold)
+		go func() {
+			h, err := l.Acquire(bg, second)
+			if err != nil {
+				t.Error(err)
+			}
+			next <- h
+		}()
+		synctest.Wait()
+		do(h, g)
+		h.Release()
+		must(t, (<-next).Release())
+	})
+	return asked
+}
+
+func TestLaw04SharedIsNotHandedOnAsExclusive(t *testing.T) {
+	asked := changesHands(t, filelock.Shared(), filelock.Exclusive(), func(*filelock.Hold, *leased) {})
+	if len(asked) != 2 || !asked[0].Shared || asked[1].Shared {
+		t.Errorf("the backend was asked for %+v", asked)
+	}
+}
+
+func TestLaw13LostLockIsNotHandedOn(t *testing.T) {
+	asked := changesHands(t, filelock.Exclusive(), filelock.Exclusive(), func(_ *filelock.Hold, g *leased) { g.lost() })
+	if len(asked) != 2 {
+		t.Errorf("the backend was asked %d times", len(asked))
+	}
+}
+
+// TestLaw13LeaseThatRanOutIsNotRenewed has the machine be suspended until the lease
+// is over, and a renewal be asked for before anybody has looked at the clocks.
+func TestLaw13LeaseThatRanOutIsNotRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &leased{start: time.Now()}
+		var slept time.Duration
+		defer filelock.SetClocks(func() (time.Duration, time.Time) { return time.Since(g.start) + slept, time.Now().Add(slept) })()
+		l := filelock.NewLock(&backend{key: t.Name(), acquire: always(g)})
+		h, err := l.Acquire(bg)
+		must(t, err)
+		slept = lifetime
+		want(t, l.Renew(h.Context(), 0), filelock.ErrLost)
+		if n := len(g.renewed()); n != 1 {
+			t.Errorf("it was renewed %d times", n)
+		}
+		want(t, h.Release(), filelock.ErrLost)
+	})
+}
+
 func TestLeaseThatIsHandedOnGoesOn(t *testing.T) {
 	leases(t, func(t *testing.T, _ *filelock.Lock, g *leased) {
 		l := filelock.NewLock(&backend{key: t.Name(), acquire: always(handed{g})})

@@ -196,6 +196,28 @@ func TestNameOfTheTokensIsStoredFirst(t *testing.T) {
 	must(t, h.Release())
 }
 
+// TestTokenIsStoredBeforeItIsGiven: without it a power failure would have it given
+// again.
+func TestTokenIsStoredBeforeItIsGiven(t *testing.T) {
+	path := lockPath(t)
+	l := lease.New(path, fenced)
+	must(t, acquire(t, l).Release()) // the file's name is stored once
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if op == fault.Sync {
+			return syscall.EIO
+		}
+		return nil
+	}})
+	_, err := l.TryAcquire(bg)
+	remove()
+	want(t, err, syscall.EIO)
+	h := acquire(t, l)
+	if h.Token() < 2 {
+		t.Errorf("the token is %d", h.Token())
+	}
+	must(t, h.Release())
+}
+
 // TestLaw20TokenThatIsBeingTakenIsContention: whoever takes one can be stopped for
 // so long that its lease ends.
 func TestLaw20TokenThatIsBeingTakenIsContention(t *testing.T) {

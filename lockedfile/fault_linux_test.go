@@ -208,6 +208,23 @@ func TestLaw01OpenFileIsTheOneThatThePathNames(t *testing.T) {
 	}
 }
 
+// TestLaw01LinkThatIsTurnedIsFollowedAgain has the path be a symbolic link, which is
+// made to lead elsewhere when the lock of where it led has been chosen.
+func TestLaw01LinkThatIsTurnedIsFollowedAgain(t *testing.T) {
+	path := dataPath(t)
+	a, b := path+".a", path+".b"
+	write(t, a, "a")
+	write(t, b, "b")
+	must(t, os.Symlink(a, path))
+	remove := fault.Install(atFirst(fault.Lock, func() { must(t, errors.Join(os.Remove(path), os.Symlink(b, path))) }))
+	f, err := lockedfile.Edit(bg, path)
+	remove()
+	must(t, err)
+	_, err = filelock.New(b + ".lock").TryAcquire(bg)
+	want(t, err, filelock.ErrLocked)
+	must(t, f.Close())
+}
+
 // TestLaw01ItselfReplacedForEverIsLocked has the file replaced each time.
 func TestLaw01ItselfReplacedForEverIsLocked(t *testing.T) {
 	path := dataPath(t)

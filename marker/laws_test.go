@@ -417,6 +417,25 @@ func TestLaw20UnwritableDirectoryIsNoLackOfNames(t *testing.T) {
 	}
 }
 
+// TestLaw09DirectoryOfTwoIsNotHeld has somebody else come to have a file in the
+// directory by the time that there is one of ours.
+func TestLaw09DirectoryOfTwoIsNotHeld(t *testing.T) {
+	l := marker.NewMkdir(lockPath(t), marker.Config{})
+	other := filepath.Join(l.LockFile(), "other")
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if op == fault.List {
+			must(t, os.WriteFile(other, nil, 0o666))
+		}
+		return nil
+	}})
+	_, err := l.TryAcquire(bg)
+	remove()
+	want(t, err, filelock.ErrLocked)
+	if names, err := filepath.Glob(filepath.Join(l.LockFile(), "*")); err != nil || len(names) != 1 || names[0] != other {
+		t.Errorf("there are %q, %v", names, err)
+	}
+}
+
 // TestLaw20DirectoryBrokenWhileItIsMadeIsContention has somebody break a directory
 // that says nothing yet: the acquisition begins anew.
 func TestLaw20DirectoryBrokenWhileItIsMadeIsContention(t *testing.T) {

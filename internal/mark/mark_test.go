@@ -85,6 +85,34 @@ func TestRemovesWhatWasInspected(t *testing.T) {
 	}
 }
 
+// TestLaw07AllOfTheEvidenceCounts has one thing be another than was inspected, and
+// everything else be the same.
+func TestLaw07AllOfTheEvidenceCounts(t *testing.T) {
+	at := time.Unix(2e9, 0)
+	dated := func(path, content string) error {
+		return errors.Join(os.WriteFile(path, []byte(content), 0o666), os.Chtimes(path, at, at))
+	}
+	for what, change := range map[string]func(path string) error{
+		"the content": func(path string) error { return dated(path, "CONTENT") },
+		"the time":    func(path string) error { return os.Chtimes(path, at, at.Add(1)) },
+		"the number": func(path string) error {
+			return errors.Join(dated(path+"2", content), os.Rename(path+"2", path))
+		},
+	} {
+		path, _ := leave(t)
+		must(t, dated(path, content))
+		e, err := Inspect(path, 100)
+		must(t, err)
+		must(t, change(path))
+		for name, breaks := range map[string]func(string, Evidence) (bool, error){"Break": Break, "BreakUnguarded": BreakUnguarded} {
+			if removed, err := breaks(path, e); removed || !errors.Is(err, ErrChanged) {
+				t.Errorf("%s, %s is another: %v, %v", name, what, removed, err)
+			}
+		}
+		stillThere(t, path)
+	}
+}
+
 func TestSparesASuccessor(t *testing.T) {
 	for name, make := range removers {
 		for how, replace := range map[string]func(path string) error{
