@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -62,35 +61,11 @@ func TestKilledProcessesLoseNoCount(t *testing.T) {
 	n := locktest.Kills(t, 100) / len(kinds)
 	for _, k := range kinds {
 		t.Run(k.Name, func(t *testing.T) {
-			s := scene{locktest.NewScene(t)}
-			start := func(i int) *testproc.Proc { return k.Counting(t, s.Scene, goroutines, i) }
-			procs := make([]*testproc.Proc, processes)
-			for i := range procs {
-				procs[i] = start(i)
+			crowd := locktest.Gather(t, k, locktest.NewScene(t), processes, goroutines)
+			for range n {
+				crowd.KillOne()
 			}
-			for round := range n {
-				before := s.Value(t)
-				time.Sleep(time.Duration(rand.IntN(20000)) * time.Microsecond) // at a random moment
-				i := rand.IntN(processes)
-				procs[i].Kill()
-				if code := procs[i].Cmd.ProcessState.ExitCode(); code == testproc.Failed {
-					t.Fatalf("round %d: process %d had failed", round, i)
-				}
-				// The others go on.
-				for end := time.Now().Add(30 * time.Second); s.Value(t) == before; time.Sleep(100 * time.Microsecond) {
-					if time.Now().After(end) {
-						t.Fatalf("round %d: the lock stays taken", round)
-					}
-				}
-				procs[i] = start(i)
-			}
-			for i, p := range procs {
-				p.Kill()
-				if code := p.Cmd.ProcessState.ExitCode(); code == testproc.Failed {
-					t.Errorf("process %d had failed", i)
-				}
-			}
-			s.Check(t, n+processes)
+			crowd.End()
 		})
 	}
 }

@@ -27,144 +27,31 @@ func init() {
 	roles["breaking"] = breaking
 }
 
-// A crowd is a number of processes that count under one lock.
-type crowd struct {
-	t     *testing.T
-	kind  locktest.Kind
-	scene locktest.Scene
-	procs []*testproc.Proc
-	kills int
-}
-
-const goroutines = 3
-
-func gather(t *testing.T, k locktest.Kind, processes int) *crowd {
-	c := &crowd{t: t, kind: k, scene: locktest.NewScene(t), procs: make([]*testproc.Proc, processes)}
-	for i := range c.procs {
-		c.start(i)
-	}
-	return c
-}
-
-func (c *crowd) start(i int) { c.procs[i] = c.kind.Counting(c.t, c.scene, goroutines, i) }
-
-func (c *crowd) kill(i int) {
-	c.kills++
-	c.procs[i].Kill()
-	if code := c.procs[i].Cmd.ProcessState.ExitCode(); code == testproc.Failed {
-		c.t.Fatalf("process %d had failed", i)
-	}
-}
-
-// breakDead breaks the lock if it is held by the process pid, which has been
-// killed, or has said nothing yet and everybody has been killed (pid 0).
-func (c *crowd) breakDead(pid int) (broken, unknown bool) {
-	l := c.kind.New(c.scene.Lock())
-	s, err := l.Inspect(bg)
-	must(c.t, err)
-	if !s.Held {
-		return false, false
-	}
-	holder := s.Holders[0]
-	unknown = holder.PID == 0
-	if pid != 0 && holder.PID != pid {
-		return false, unknown
-	}
-	if !unknown && !s.Stale && isProvable(c.kind) {
-		c.t.Fatalf("process %d was killed, but its marker is not stale: %+v", pid, s)
-	}
-	err = l.Break(bg, s)
-	if err != nil && !errors.Is(err, filelock.ErrLost) {
-		c.t.Fatal(err)
-	}
-	return err == nil, unknown
-}
-
-// goesOn waits for a count after the ith process has been killed, and breaks what
-// the process pid has left. A marker that names nobody may be that of somebody
-// alive, so where nothing goes on all others are killed, and start again. It
-// reports how many markers were broken.
-func (c *crowd) goesOn(i, pid int) (broken int) {
-	before := c.scene.Value(c.t)
-	suspect := time.Now().Add(time.Second)
-	for end := time.Now().Add(time.Minute); c.scene.Value(c.t) == before; time.Sleep(100 * time.Microsecond) {
-		if time.Now().After(end) {
-			c.t.Fatal("the lock stays taken")
-		}
-		ok, unknown := c.breakDead(pid)
-		if ok {
-			broken++
-		}
-		if unknown && time.Now().After(suspect) {
-			c.others(i, c.kill)
-			if ok, _ := c.breakDead(0); ok {
-				broken++
-			}
-			c.others(i, c.start)
-			suspect = time.Now().Add(time.Second)
-		}
-	}
-	return broken
-}
-
-func (c *crowd) others(i int, do func(int)) {
-	for j := range c.procs {
-		if j != i {
-			do(j)
-		}
-	}
-}
-
 // TestKilledHoldersAreBroken kills processes at random moments while they count,
 // and breaks the marker of whoever is dead: never do two have the lock, and no
 // count is lost.
-func TestKilledHoldersAreBroken(t *testing.T) {
-	const processes = 4
-	all := kinds()
-	n := locktest.Kills(t, 100) / len(all)
-	for _, k := range all {
-		t.Run(k.Name, func(t *testing.T) {
-			c := gather(t, k, processes)
-			broken := 0
-			for range n {
-				time.Sleep(time.Duration(rand.IntN(20000)) * time.Microsecond) // at a random moment
-				i := rand.IntN(processes)
-				pid := c.procs[i].PID()
-				c.kill(i)
-				broken += c.goesOn(i, pid)
-				c.start(i)
-			}
-			for i := range c.procs {
-				c.kill(i)
-			}
-			c.scene.Check(t, c.kills)
-			t.Logf("%d markers of the dead were broken", broken)
-		})
-	}
-}
+func TestKilledHoldersAreBroken(t *testing.T) { killHolders(t, kinds()) }
 
 // TestKilledHoldersAreClearedAway is the same with processes that do it by
 // themselves.
 func TestKilledHoldersAreClearedAway(t *testing.T) {
-	const processes = 4
 	all := provable()
-	n := locktest.Kills(t, 100) / len(all)
-	for _, k := range all {
+	for i, k := range all {
+		all[i] = clearing(k)
+	}
+	killHolders(t, all)
+}
+
+func killHolders(t *testing.T, kinds []locktest.Kind) {
+	const processes, goroutines = 4, 3
+	n := locktest.Kills(t, 100) / len(kinds)
+	for _, k := range kinds {
 		t.Run(k.Name, func(t *testing.T) {
-			c := gather(t, clearing(k), processes)
-			broken := 0
+			crowd := locktest.Gather(t, k, locktest.NewScene(t), processes, goroutines)
 			for range n {
-				time.Sleep(time.Duration(rand.IntN(20000)) * time.Microsecond) // at a random moment
-				i := rand.IntN(processes)
-				c.kill(i)
-				broken += c.goesOn(i, -1) // nobody's: only what names nobody
-				c.start(i)
+				crowd.KillOne()
 			}
-			for i := range c.procs {
-				c.kill(i)
-			}
-			c.scene.Check(t, c.kills)
-			t.Logf("%d markers that name nobody were broken", broken)
+			crowd.End()
 		})
 	}
 }
@@ -216,7 +103,7 @@ func crashEverywhere(t *testing.T, k locktest.Kind, setup func(path string), mos
 			// Between making a directory or a PID file and filling it, or between
 			// emptying a directory and removing it.
 			nameless := s.Holders[0].PID == 0 && !strings.HasPrefix(k.Name, "link") && !strings.HasPrefix(k.Name, "symlink")
-			if !s.Stale && !nameless && isProvable(k) {
+			if !s.Stale && !nameless && k.Proves {
 				t.Errorf("%s, ahead of operation %d, %s: %+v", k.Name, n, op, s)
 			}
 			must(t, l.Break(bg, s))

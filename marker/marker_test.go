@@ -5,7 +5,6 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -32,6 +31,7 @@ func kindOf(name string, c marker.Config, make constructor) locktest.Kind {
 		Inspects: true,
 		Bare:     true,
 		Outlives: !c.BreakStale,
+		Proves:   runtime.GOOS == "linux" || name != "pid",
 	}
 }
 
@@ -62,13 +62,8 @@ func clearing(k locktest.Kind) locktest.Kind {
 	return kindOf(k.Name+" clearing", marker.Config{BreakStale: true}, constructors[k.Name])
 }
 
-// isProvable reports whether the death of a holder can be proven here.
-func isProvable(k locktest.Kind) bool {
-	return runtime.GOOS == "linux" || !strings.HasPrefix(k.Name, "pid")
-}
-
 func provable() []locktest.Kind {
-	return slices.DeleteFunc(kinds(), func(k locktest.Kind) bool { return !isProvable(k) })
+	return slices.DeleteFunc(kinds(), func(k locktest.Kind) bool { return !k.Proves })
 }
 
 func kindNamed(name string) locktest.Kind {

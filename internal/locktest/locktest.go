@@ -39,6 +39,7 @@ type Kind struct {
 	Leaves    bool // its file stays when the lock is free
 	HardLinks bool // a lock has as many names as its file has
 	Outlives  bool // it outlives its holder's death
+	Proves    bool // it can be told of one that does that its holder is dead
 	Bare      bool // knows no [filelock.FileOption]: see [Options]
 	// LockFile returns what stands for the lock at path; nil: that path itself.
 	LockFile func(path string) string

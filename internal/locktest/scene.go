@@ -24,8 +24,11 @@ import (
 type Scene struct{ Dir string }
 
 // NewScene returns a scene where nobody has counted yet.
-func NewScene(t testing.TB) Scene {
-	s := Scene{t.TempDir()}
+func NewScene(t testing.TB) Scene { return NewSceneIn(t, t.TempDir()) }
+
+// NewSceneIn is NewScene in a directory that is there.
+func NewSceneIn(t testing.TB, dir string) Scene {
+	s := Scene{dir}
 	s.Reset(t)
 	return s
 }
