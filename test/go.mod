@@ -11,6 +11,8 @@ require (
 	go.uber.org/goleak v1.3.0
 )
 
+require github.com/hanwen/go-fuse/v2 v2.12.1
+
 require (
 	golang.org/x/sys v0.47.0
 	golang.org/x/tools v0.26.0 // indirect

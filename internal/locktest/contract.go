@@ -644,7 +644,7 @@ func droppedHold(t *testing.T, k Kind, path string) {
 		runtime.GC()
 	}
 	wantLocked(t, k.New(path))
-	if !k.NoOthers && k.elsewhereTries(t, path) == "done" {
+	if !k.NoOthers && k.Try(t, path) == "done" {
 		t.Error("another process got a lock whose Hold was dropped")
 	}
 	must(t, filelock.ReleaseAll())
@@ -837,14 +837,14 @@ func otherProcess(t *testing.T, k Kind, path string) {
 	p.Say("release")
 	p.Expect("done")
 	h := acquire(t, context.Background(), l)
-	if got := k.elsewhereTries(t, path); got == "done" {
+	if got := k.Try(t, path); got == "done" {
 		t.Error("another process got the lock")
 	}
 	must(t, h.Release())
 }
 
-// elsewhereTries returns what a process says that tries once to get the lock.
-func (k Kind) elsewhereTries(t *testing.T, path string, shared ...string) string {
+// Try returns what a process says that tries once to get the lock.
+func (k Kind) Try(t testing.TB, path string, shared ...string) string {
 	t.Helper()
 	p := testproc.Start(t, "hold "+k.Name, append([]string{path}, shared...)...)
 	p.Say("try")
@@ -868,10 +868,10 @@ func otherProcessShares(t *testing.T, k Kind, path string) {
 	p.Say("release")
 	p.Expect("done")
 	h = acquire(t, ctx, k.New(path), filelock.Shared())
-	if got := k.elsewhereTries(t, path, "shared"); got != "done" {
+	if got := k.Try(t, path, "shared"); got != "done" {
 		t.Errorf("another process could not share the lock: %s", got)
 	}
-	if got := k.elsewhereTries(t, path); got == "done" {
+	if got := k.Try(t, path); got == "done" {
 		t.Error("another process got the lock exclusively")
 	}
 	must(t, h.Release())
