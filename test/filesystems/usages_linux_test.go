@@ -134,7 +134,7 @@ func outcome(err error) string {
 	case errors.Is(err, filelock.ErrLocked):
 		return "locked"
 	case errors.Is(err, filelock.ErrUnsupported):
-		return "unsupported"
+		return "not supported"
 	case errors.As(err, &errno):
 		return unix.ErrnoName(errno)
 	}
@@ -152,11 +152,16 @@ const (
 // measure finds out what a usage is good for in a directory: one of these, or
 // the system's error.
 func (u usage) measure(t testing.TB, dir string) string {
+	return u.measureWith(t, dir, func() *testproc.Proc { return testproc.Start(t, "use", u.name, u.path(dir)) })
+}
+
+// measureWith is measure with another process that is started in another way.
+func (u usage) measureWith(t testing.TB, dir string, other func() *testproc.Proc) string {
 	path := u.path(dir)
 	if got := u.attempt(t, dir); got != "held" {
 		return got
 	}
-	p := testproc.Start(t, "use", u.name, path)
+	p := other()
 	p.Say("take")
 	p.Expect("held")
 	release, err := u.take(t.Context(), path, filelock.NonBlocking())
