@@ -158,7 +158,7 @@ func (b *backend) look(path string) (found, error) {
 		err = sys.Irregular(mode)
 	}
 	if b.types == 0 && f.claim == "" && f.claimant.pid != 0 { // that is all a PID lock says
-		f.claimant.near = !sys.IsRemote(path)
+		f.claimant.near = b.config.BreakStale && !sys.IsRemote(path)
 	}
 	return f, err
 }

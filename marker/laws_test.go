@@ -253,7 +253,10 @@ func TestLaw06DeadHolderIsReclaimedIfAskedFor(t *testing.T) {
 		_, err := careful.TryAcquire(bg)
 		want(t, err, filelock.ErrLocked)
 		s, err := careful.Inspect(bg)
-		if err != nil || !s.Stale {
+		if err != nil || s.Stale != k.Proves {
+			t.Errorf("%s: %+v, %v", k.Name, s, err)
+		}
+		if s, err := clearing.New(path).Inspect(bg); err != nil || !s.Stale {
 			t.Errorf("%s: %+v, %v", k.Name, s, err)
 		}
 		h, err := clearing.New(path).TryAcquire(bg)

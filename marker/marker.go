@@ -51,11 +51,12 @@
 //
 // The file of a PID lock says nothing but the number. It proves something only to
 // those who know that whoever uses the lock runs on this machine, and not in a
-// container that has numbers of its own: that is what BreakStale says then. Dead
-// is a number that no process has, in a file that is not on a network file system.
-// Its time proves nothing, since clocks are set; so if another process has the
-// number by now, even this one, the lock reads as held. Linux only: elsewhere it
-// is not known what is a network file system.
+// container that has numbers of its own: that is what BreakStale says then, and
+// without it no PID lock is called stale. Dead is a number that no process has, in
+// a file that is not on a network file system. Its time proves nothing, since
+// clocks are set; so if another process has the number by now, even this one, the
+// lock reads as held. Linux only: elsewhere it is not known what is a network file
+// system.
 //
 // # Losing a lock
 //
