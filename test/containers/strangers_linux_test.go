@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -73,5 +74,43 @@ func TestDeathInTheSameContainerIsProven(t *testing.T) {
 			t.Errorf("%s: a dead holder keeps the lock", k.Name)
 		}
 		clean(t, k, path)
+	}
+}
+
+// TestOutsideSeesWhoHoldsInAContainer has locks of the system, of which those
+// within are seen from without, by the ids that they have there, and not the
+// other way round: in the container a lock is known to be taken when it is tried.
+func TestOutsideSeesWhoHoldsInAContainer(t *testing.T) {
+	outside, there := box{}.agent(t), container.agent(t)
+	for _, k := range those(system) {
+		path := folder(t)
+		p := container.holds(t, k, path)
+		if s := outside.refused(k, path); s.pid != p.PID() || !s.described {
+			t.Errorf("%s: the holder is not process %d, but %s", k.Name, p.PID(), s.text)
+		}
+		if s := there.look(k, path); s.pid != 0 || s.described {
+			t.Errorf("%s: the holder is seen to be %s", k.Name, s.text)
+		}
+		if there.tries(k, path) {
+			t.Errorf("%s: two have it", k.Name)
+		}
+	}
+}
+
+// TestPyFilelocksMarkerIsJudgedByItsOwnRule: it does not say in which container
+// its number is from, so a number that nobody has is proof to py-filelock.
+func TestPyFilelocksMarkerIsJudgedByItsOwnRule(t *testing.T) {
+	k, there := kindNamed("soft"), container.agent(t)
+	host, err := os.Hostname()
+	must(t, err)
+	for pid, stale := range map[int]bool{1: false, 20000: true} {
+		path := folder(t)
+		must(t, os.WriteFile(path, fmt.Appendf(nil, "%d\n%s\n", pid, host), 0o666))
+		if s := there.look(k, path); s.stale != stale || s.pid != pid {
+			t.Errorf("that of process %d is seen as %+v", pid, s)
+		}
+		if there.tries(k, path) != stale {
+			t.Errorf("that of process %d: stale: %v", pid, stale)
+		}
 	}
 }
