@@ -263,6 +263,21 @@ func TestContentOfADirectoryIsRefused(t *testing.T) {
 	must(t, h.Release())
 }
 
+// TestLaw07RemoveSparesAnotherFile has the file replaced while it is locked.
+func TestLaw07RemoveSparesAnotherFile(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a file that is open cannot be replaced under wine")
+	}
+	path := lockPath(t)
+	must(t, filelock.New(path, filelock.WithRemove()).Do(bg, func(context.Context) error {
+		write(t, path+"2", "another")
+		return os.Rename(path+"2", path)
+	}))
+	if content, err := os.ReadFile(path); err != nil || string(content) != "another" {
+		t.Errorf("the other file says %q, %v", content, err)
+	}
+}
+
 func TestRemoveWaitsForThoseWhoShare(t *testing.T) {
 	path := lockPath(t)
 	l := filelock.New(path, filelock.WithRemove())

@@ -205,29 +205,35 @@ func TestHandOverWritesTheContent(t *testing.T) {
 	t.Error("nothing is ever handed over")
 }
 
-// TestLaw01HandOverFollowsAReplacedFile has the file replaced while it is locked
-// and somebody of this process waits.
+// TestLaw01HandOverFollowsAReplacedFile has the file replaced, or moved away, while
+// it is locked and somebody of this process waits.
 func TestLaw01HandOverFollowsAReplacedFile(t *testing.T) {
-	path := lockPath(t)
-	l := filelock.New(path)
-	first := acquire(t, bg, l)
-	waiting, got := make(chan struct{}), make(chan *filelock.Hold)
-	go func() {
-		h, err := filelock.New(path, filelock.WithLogger(locktest.WhenWaiting(waiting))).Acquire(bg)
-		if err != nil {
-			t.Error(err)
+	for how, change := range map[string]func(path string) error{
+		"replaced": func(path string) error {
+			return errors.Join(os.WriteFile(path+"2", nil, 0o666), os.Rename(path+"2", path))
+		},
+		"moved away": func(path string) error { return os.Rename(path, path+"2") },
+	} {
+		path := lockPath(t)
+		l := filelock.New(path)
+		first := acquire(t, bg, l)
+		waiting, got := make(chan struct{}), make(chan *filelock.Hold)
+		go func() {
+			h, err := filelock.New(path, filelock.WithLogger(locktest.WhenWaiting(waiting))).Acquire(bg)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- h
+		}()
+		<-waiting
+		must(t, change(path))
+		must(t, first.Release())
+		h := <-got
+		if got := flockSays(t, path); got != 1 {
+			t.Errorf("%s: flock(1) says %d", how, got)
 		}
-		got <- h
-	}()
-	<-waiting
-	write(t, path+"2", "")
-	must(t, os.Rename(path+"2", path))
-	must(t, first.Release())
-	h := <-got
-	if got := flockSays(t, path); got != 1 {
-		t.Errorf("flock(1) says %d", got)
+		must(t, h.Release())
 	}
-	must(t, h.Release())
 }
 
 // TestBusyProcessLetsOthersIn has goroutines of this process take the lock all
