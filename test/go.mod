@@ -13,6 +13,8 @@ require (
 
 require github.com/hanwen/go-fuse/v2 v2.12.1
 
+require github.com/anishathalye/porcupine v1.3.1
+
 require (
 	golang.org/x/sys v0.47.0
 	golang.org/x/tools v0.26.0 // indirect
