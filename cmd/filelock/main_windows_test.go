@@ -13,7 +13,7 @@ import (
 )
 
 // kindsHere are the options of the kinds of locks that exist on Windows.
-var kindsHere = []string{"", "--soft", "--lease=2s", "--link", "--mkdir", "--pid"}
+var kindsHere = []string{"", "--soft", "--lease=1m", "--link", "--mkdir", "--pid"}
 
 // with returns the arguments of a verb for a kind.
 func with(verb, kind string, rest ...string) []string {
@@ -85,7 +85,7 @@ func TestHolderIsSeenByAllVerbs(t *testing.T) {
 // TestWhatTheDeadLeaveIsCollected, or broken by whoever comes next.
 func TestWhatTheDeadLeaveIsCollected(t *testing.T) {
 	for _, kind := range kindsHere {
-		if kind == "--lease=2s" || kind == "--pid" {
+		if kind == "--lease=1m" || kind == "--pid" {
 			continue // that takes until it is over; and a number proves nothing here
 		}
 		t.Run(kind, func(t *testing.T) {
