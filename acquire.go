@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"sync"
 	"time"
+
+	"github.com/gofilelock/filelock/internal/mark"
 )
 
 // An acquisition is what happens between the call of Acquire and its return,
@@ -173,6 +175,11 @@ func (a *acquisition) askOnce(ctx context.Context) verdict {
 		}
 		r.NoWait = false
 		g, err = b.Acquire(ctx, r)
+	}
+	if u := (*mark.Unfinished)(nil); errors.As(err, &u) {
+		if s := u.Take(); s != nil {
+			a.queue.owe(leftover{s}, a.lock)
+		}
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -90,7 +90,8 @@ func (b *softBackend) publish(key, path string) (Grant, error) {
 	if taken {
 		err = errors.Join(errName, c.Own.Close())
 	} else {
-		err = errors.Join(errName, c.Withdraw(path))
+		c.stays = errName != nil
+		err = errors.Join(errName, c.Undo(path, c))
 	}
 	switch {
 	case errName != nil:

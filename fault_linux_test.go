@@ -244,3 +244,30 @@ func TestDoLeavesNothingWhenAnyOperationFails(t *testing.T) {
 		return lock.Do(context.Background(), func(context.Context) error { return nil }, opts...)
 	})
 }
+
+// TestLaw11WhatCannotBeRolledBackIsLater has nothing succeed any more from the
+// moment at which the marker stands.
+func TestLaw11WhatCannotBeRolledBackIsLater(t *testing.T) {
+	path := lockPath(t)
+	l := filelock.NewSoft(path)
+	before := descriptors(t)
+	linked := false
+	heal := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if linked {
+			return unix.EIO
+		}
+		linked = op == fault.Link
+		return nil
+	}})
+	if _, err := l.TryAcquire(bg); !errors.Is(err, unix.EIO) {
+		t.Errorf("the lock was had, or not for this reason: %v", err)
+	}
+	if _, err := l.TryAcquire(bg); !errors.Is(err, unix.EIO) {
+		t.Errorf("the lock was had, or not for this reason: %v", err)
+	}
+	heal()
+	if l.Held() {
+		t.Error("it counts as held")
+	}
+	checkClean(t, path, l, before)
+}

@@ -210,8 +210,14 @@ func (g *softGrant) HandOver(to Backend, _ Request) bool {
 }
 
 // Release removes the marker.
-func (g *softGrant) Release(ctx context.Context) error {
-	removed, err := g.stand.End(ctx)
+func (g *softGrant) Release(ctx context.Context) error { return leftover{&g.stand}.Release(ctx) }
+
+// A leftover is a marker of this process that goes as soon as it can.
+type leftover struct{ stand *mark.Stand }
+
+// Release removes the marker.
+func (l leftover) Release(ctx context.Context) error {
+	removed, err := l.stand.End(ctx)
 	switch {
 	case removed:
 		return Released(err)

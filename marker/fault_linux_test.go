@@ -137,3 +137,28 @@ func TestFullDiskRefusesNoRelease(t *testing.T) {
 		}
 	}
 }
+
+// TestLaw11WhatCannotBeRolledBackIsLater has nothing succeed any more from the
+// moment at which the marker stands.
+func TestLaw11WhatCannotBeRolledBackIsLater(t *testing.T) {
+	for name, making := range map[string]fault.Op{"link": fault.Link, "mkdir": fault.Create, "pid": fault.Dup} {
+		path := lockPath(t)
+		l := kindNamed(name).New(path)
+		before := locktest.Descriptors(t)
+		made := false
+		heal := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			if made {
+				return unix.EIO
+			}
+			made = op == making
+			return nil
+		}})
+		for range 2 {
+			if _, err := l.TryAcquire(bg); !errors.Is(err, unix.EIO) {
+				t.Errorf("%s: the lock was had, or not for this reason: %v", name, err)
+			}
+		}
+		heal()
+		checkClean(t, l.Path(), l, before)
+	}
+}

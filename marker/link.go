@@ -42,7 +42,7 @@ func placeLink(path string) (mark.Marker, error) {
 		}
 		return nil, errLink
 	}
-	return nil, errors.Join(errLink, errClaim, own.Withdraw(path))
+	return nil, errors.Join(errLink, errClaim, own.Undo(path, link{own, claim}))
 }
 
 // placeAny places a link or, on a file system that has none, a directory.

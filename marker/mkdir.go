@@ -35,7 +35,11 @@ func placeDirectory(path string) (mark.Marker, error) {
 	case errors.Is(err, fs.ErrExist) && d.id == (sys.ID{}):
 		return nil, err // somebody has broken it, and what comes next is another's
 	}
-	return nil, errors.Join(err, d.withdraw(path))
+	errBack := d.withdraw(path)
+	if errBack != nil && errors.Is(err, fs.ErrExist) {
+		return nil, errBack // and not ErrExist, which would have it tried again
+	}
+	return nil, errors.Join(err, errBack)
 }
 
 // fill makes the file. It fails with [fs.ErrExist] if somebody has broken the
@@ -80,10 +84,15 @@ func (d *directory) withdraw(path string) error {
 			return nil
 		}
 		if err := unlink(filepath.Join(path, d.name)); err != nil {
-			return err
+			return mark.NewUnfinished(err, path, d)
 		}
+		d.emptied = true
 	}
-	return twice(func() error { return sys.Rmdir(path) })
+	err := twice(func() error { return sys.Rmdir(path) })
+	if err != nil && d.id != (sys.ID{}) {
+		err = mark.NewUnfinished(err, path, d)
+	}
+	return err
 }
 
 // At fails with [mark.ErrChanged] where path certainly does not lead to d.

@@ -61,7 +61,7 @@ func CreateCommon(path string, perm fs.FileMode, content []byte) (*Own, error) {
 		return nil, err
 	}
 	if err := o.At(path); err != nil {
-		return nil, errors.Join(err, o.Withdraw(path))
+		return nil, errors.Join(err, o.Undo(path, o))
 	}
 	return o, nil
 }
@@ -215,13 +215,25 @@ func (o *Own) Remove(path string) (removed bool, err error) {
 // Withdraw removes o if it stands at path, and ends its use. It tries twice, the
 // second time with a descriptor more.
 func (o *Own) Withdraw(path string) error {
+	err := o.Undo(path, o)
+	if u, ok := err.(*Unfinished); ok {
+		return errors.Join(u.error, o.Close())
+	}
+	return err
+}
+
+// Undo is Withdraw for an attempt that failed. Where o may stand still, the use of
+// whole, which it is all or a part of, has not ended, and the error is [Unfinished].
+func (o *Own) Undo(path string, whole Marker) error {
 	_, err := o.Remove(path)
+	if err != nil && !errors.Is(err, ErrChanged) {
+		if _, errAgain := remove(path, o.approve); errAgain != nil && !errors.Is(errAgain, ErrChanged) {
+			return NewUnfinished(err, path, whole)
+		}
+	}
 	errClose := o.Close()
 	if errors.Is(err, ErrChanged) {
 		return errClose
-	}
-	if err != nil {
-		remove(path, o.approve)
 	}
 	return errors.Join(err, errClose)
 }

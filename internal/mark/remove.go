@@ -28,10 +28,10 @@ func remove(path string, approve approval) (removed bool, err error) {
 // removeUnknown is removeOpen for a file of which nothing is known yet.
 func removeUnknown(f sys.File, path string, approve approval) (removed bool, err error) {
 	info, err := f.Info()
-	if sys.IsStale(err) {
-		err = ErrChanged
-	}
 	if err != nil {
+		if _, errStat := sys.Lstat(path); sys.IsGone(errStat) {
+			err = ErrChanged // since it was opened
+		}
 		return false, err
 	}
 	return removeOpen(f, info, path, approve)
