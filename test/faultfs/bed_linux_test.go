@@ -1,0 +1,98 @@
+package faultfs
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gofilelock/filelock/internal/testproc"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A bed is a file system that can fail.
+type bed struct {
+	t        testing.TB
+	dir      string // where it is
+	server   *testproc.Proc
+	injected map[Op]int // in all
+}
+
+// newBed mounts a file system that believes for so long what it knows.
+func newBed(t testing.TB, ttl time.Duration) *bed {
+	t.Helper()
+	return bedOn(t, t.TempDir(), ttl)
+}
+
+// bedOn is newBed on a directory that there may be several of.
+func bedOn(t testing.TB, backing string, ttl time.Duration) *bed {
+	t.Helper()
+	if os.Getenv(enclosed) == "" {
+		t.Skip("mounting needs root, and the right to unshare mounts")
+	}
+	if _, err := os.Stat("/dev/fuse"); err != nil {
+		t.Skipf("there is no FUSE here (load the module fuse, or run with --device /dev/fuse): %v", err)
+	}
+	b := &bed{t: t, dir: filepath.Join(t.TempDir(), "bed"), injected: map[Op]int{}}
+	must(t, os.Mkdir(b.dir, 0o777))
+	t.Cleanup(func() { unix.Unmount(b.dir, unix.MNT_DETACH) }) // if the server could not
+	b.server = testproc.Start(t, "serve", backing, b.dir, ttl.String())
+	b.report()
+	var st unix.Statfs_t
+	must(t, unix.Statfs(b.dir, &st))
+	if st.Type != unix.FUSE_SUPER_MAGIC {
+		t.Fatal("nothing has been mounted")
+	}
+	return b
+}
+
+// fail has things go wrong from now on.
+func (b *bed) fail(faults ...Fault) { b.carryOut(Plan{Faults: faults}) }
+
+// heal has everything go well from now on, and returns how often what went wrong
+// did.
+func (b *bed) heal() int { return b.carryOut(Plan{}) }
+
+func (b *bed) carryOut(p Plan) (struck int) {
+	b.t.Helper()
+	line, err := json.Marshal(p)
+	must(b.t, err)
+	b.server.Say(string(line))
+	return b.report()
+}
+
+func (b *bed) report() (struck int) {
+	b.t.Helper()
+	line := b.server.Line()
+	var by map[Op]int
+	if err := json.Unmarshal([]byte(line), &by); err != nil {
+		b.t.Fatalf("the server says %q", line)
+	}
+	for op, n := range by {
+		b.injected[op] += n
+		struck += n
+	}
+	return struck
+}
+
+// settle has temporary directories of the test be in the bed.
+func (b *bed) settle(t *testing.T) {
+	t.Helper()
+	t.Setenv("TMPDIR", b.dir)
+	t.Setenv("GOTMPDIR", b.dir)
+	t.Run("TempDir", func(t *testing.T) {
+		if dir := t.TempDir(); !strings.HasPrefix(dir, b.dir) {
+			t.Fatalf("%s is not in the bed", dir)
+		}
+	})
+}

@@ -1,0 +1,67 @@
+package faultfs
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// Serve has dir shown at mountpoint, by a kernel that believes for so long what
+// it has been told of names and files, until in ends. Then it is unmounted.
+//
+// It says once that it is ready. Of each [Plan] that it reads it puts in the place
+// of the last one, and says how often that has struck, by operations.
+func Serve(dir, mountpoint string, ttl time.Duration, in io.Reader, out io.Writer) error {
+	faults := &injector{}
+	faults.change(Plan{})
+	server, err := mount(dir, mountpoint, ttl, faults)
+	if err != nil {
+		return err
+	}
+	defer server.Wait()
+	defer unix.Unmount(mountpoint, unix.MNT_DETACH)
+	say := json.NewEncoder(out)
+	if err := say.Encode(faults.change(Plan{})); err != nil {
+		return err
+	}
+	for plans := json.NewDecoder(in); ; {
+		var p Plan
+		if err := plans.Decode(&p); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := say.Encode(faults.change(p)); err != nil {
+			return err
+		}
+	}
+}
+
+func mount(dir, mountpoint string, ttl time.Duration, faults *injector) (*fuse.Server, error) {
+	root, err := fs.NewLoopbackRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return fs.Mount(mountpoint, &node{root.(*fs.LoopbackNode), faults}, &fs.Options{
+		EntryTimeout: &ttl, AttrTimeout: &ttl, NegativeTimeout: &ttl,
+		MountOptions: fuse.MountOptions{
+			FsName: "faultfs", AllowOther: true, DirectMountStrict: true, EnableLocks: true,
+			Options: []string{"default_permissions"},
+		},
+	})
+}
+
+// pause waits for a moment, or until ctx ends.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Millisecond):
+		return nil
+	}
+}
