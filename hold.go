@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 // A tenure is an owner's time with a lock, from its first hold to its last.
@@ -142,6 +143,9 @@ func (h *Hold) closeFile() error {
 	}
 	err := h.file.Close()
 	h.file = nil
+	if errors.Is(err, syscall.EINTR) { // and closed all the same
+		err = nil
+	}
 	return err
 }
 
