@@ -16,7 +16,12 @@ var roles = map[string]testproc.Role{}
 func TestMain(m *testing.M) {
 	testproc.Main(roles)
 	useMemory()
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		if bin != "" {
+			os.RemoveAll(bin)
+		}
+		os.Exit(status)
+	}))
 }
 
 // useMemory has files be in memory, where they can: none of this is about disks,
