@@ -94,7 +94,7 @@ func (r *request) old(ctx context.Context, at string) (info fs.FileInfo, content
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() { err = errors.Join(err, closeUnwritten(f)) }()
 	if info, err = f.Stat(); err == nil && r.flag == os.O_RDWR {
 		content, err = io.ReadAll(f)
 	}

@@ -52,6 +52,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"syscall"
 
 	"github.com/gofilelock/filelock"
 )
@@ -143,8 +144,17 @@ func Read(ctx context.Context, path string, opts ...filelock.FileOption) (conten
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, f.end()) }()
+	defer func() { err = errors.Join(err, closeUnwritten(f.osFile), giveBack(f.hold)) }()
 	return io.ReadAll(f)
+}
+
+// closeUnwritten closes a file that nothing was written to: if that is interrupted
+// it is closed, and there is nothing that may not have been stored.
+func closeUnwritten(f *os.File) error {
+	if err := f.Close(); !errors.Is(err, syscall.EINTR) {
+		return err
+	}
+	return nil
 }
 
 // Do calls fn while it has the lock that is named by description, with ".lock"
