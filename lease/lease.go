@@ -51,7 +51,8 @@
 //
 // Besides the lock file there is a claim, a file with a longer name. It stays
 // behind if the process is killed, until its lock is broken; and for ever if that
-// happens before it has the lock, or just after it has given it back.
+// happens before it has the lock, or just after it has given it back, or if whoever
+// breaks the lock fails just then.
 //
 // # AIX, Plan 9 and WebAssembly
 //
