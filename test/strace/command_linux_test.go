@@ -151,8 +151,7 @@ func outcomeOf(t *testing.T, s locktest.Scene, dir string, options []string, arg
 func TestCommandThatFailsRunsNothing(t *testing.T) {
 	needStrace(t)
 	run, record, soft, flock := []string{"filelock", "run"}, []string{"filelock", "run", "--record"}, []string{"filelock", "run", "--soft"}, []string{"flock"}
-	tested := 0
-	for _, c := range []struct {
+	faults := []struct {
 		args    []string
 		fault   string
 		status  int
@@ -189,27 +188,30 @@ func TestCommandThatFailsRunsNothing(t *testing.T) {
 		{flock, "openat:error=EMFILE", 71, "Too many open files"},
 		{flock, "openat:error=ENOSPC", 73, "No space left on device"},
 		{append(flock, "-n", "-E", "9"), "flock:error=EAGAIN", 9, ""},
-	} {
-		s := locktest.NewScene(t)
-		cmd := straced(t, s, filepath.Join(t.TempDir(), "trace"), []string{"inject=" + c.fault}, c.args...)
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		status, ran := cmd.ProcessState.ExitCode(), string(out) == "witness\n"
-		switch {
-		case status != c.status:
-			t.Errorf("%q, %s: status %d, want %d: %s%v", c.args, c.fault, status, c.status, &stderr, err)
-		case ran != (c.status == 0 && c.message == ""):
-			t.Errorf("%q, %s: the command ran: %v", c.args, c.fault, ran)
-		case !regexp.MustCompile(c.message).MatchString(stderr.String()) || (c.message == "" && stderr.Len() > 0):
-			t.Errorf("%q, %s: %q", c.args, c.fault, &stderr)
-		}
-		if got := s.Value(t); got != map[bool]uint64{true: 1}[ran] {
-			t.Errorf("%q, %s: counted %d", c.args, c.fault, got)
-		}
-		tested++
 	}
-	t.Logf("%d faults", tested)
+	t.Logf("%d faults", len(faults))
+	for _, c := range faults {
+		t.Run(strings.Join(c.args, " ")+" "+c.fault, func(t *testing.T) {
+			t.Parallel()
+			s := locktest.NewScene(t)
+			cmd := straced(t, s, filepath.Join(t.TempDir(), "trace"), []string{"inject=" + c.fault}, c.args...)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			status, ran := cmd.ProcessState.ExitCode(), string(out) == "witness\n"
+			switch {
+			case status != c.status:
+				t.Errorf("%q, %s: status %d, want %d: %s%v", c.args, c.fault, status, c.status, &stderr, err)
+			case ran != (c.status == 0 && c.message == ""):
+				t.Errorf("%q, %s: the command ran: %v", c.args, c.fault, ran)
+			case !regexp.MustCompile(c.message).MatchString(stderr.String()) || (c.message == "" && stderr.Len() > 0):
+				t.Errorf("%q, %s: %q", c.args, c.fault, &stderr)
+			}
+			if got := s.Value(t); got != map[bool]uint64{true: 1}[ran] {
+				t.Errorf("%q, %s: counted %d", c.args, c.fault, got)
+			}
+		})
+	}
 }
 
 // TestInterruptedCommandIsRefusedAllTheSame has somebody hold the lock while all

@@ -27,6 +27,7 @@ var failures = map[string]syscall.Errno{
 
 // A report is what a process tells of an operation one call of which has failed.
 type report struct {
+	Early  bool   // another call has failed, before the walk
 	Err    string // what it came to, first
 	Caused bool   // by the failure of the call
 	Locked bool   // and it was taken for contention
@@ -42,11 +43,15 @@ type report struct {
 func failing(args []string) error {
 	s, path := subjectNamed(args[0]), args[1]
 	failure := failures[args[2]]
+	fmt.Println(os.Getpid())
 	do, err := s.prepare(path)
+	if errors.Is(err, failure) {
+		fmt.Println(`{"Early": true}`)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	fmt.Println(os.Getpid())
 	before, err := descriptors()
 	if err != nil {
 		return err
@@ -155,7 +160,7 @@ func (s subject) fail(t *testing.T, at step, name string) (r report, err error) 
 	if err := json.Unmarshal([]byte(p.Line()), &r); err != nil {
 		return r, err
 	}
-	if !strings.Contains(p.text(t), "(INJECTED)") {
+	if r.Early || !strings.Contains(p.text(t), "(INJECTED)") {
 		return r, errMissed
 	}
 	if err := s.judge(r, at, name); err != nil {

@@ -169,11 +169,11 @@ func using(args []string) error {
 		}
 		work = func() error { return scene.Count(log) }
 	}
+	fmt.Println(os.Getpid())
 	do, err := s.prepare(path)
 	if err != nil {
 		return err
 	}
-	fmt.Println(os.Getpid())
 	mark(acquiring)
 	err = do(work)
 	mark(over)

@@ -1,0 +1,39 @@
+package strace
+
+import (
+	"errors"
+	"testing"
+)
+
+// A walk goes through the calls of a subject, and returns what it has found to be
+// wrong, and what it has tried, in words.
+type walk func(s subject, t *testing.T) (wrong []error, tried string)
+
+func forEverySubject(t *testing.T, walk walk) {
+	needStrace(t)
+	for _, s := range subjects {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			wrong, tried := walk(s, t)
+			for _, err := range wrong {
+				t.Error(err)
+			}
+			t.Log(tried)
+		})
+	}
+}
+
+var errNotMuch = errors.New("that is not much of a walk")
+
+// steps returns the calls that the walk goes through.
+func (s subject) steps(t *testing.T) []step {
+	t.Helper()
+	p := trace(t, nil, "using", s.name, s.start(t))
+	p.Expect("done")
+	must(t, p.Wait())
+	steps := p.steps(t)
+	if len(steps) < 5 || steps[len(steps)-1].stage != over {
+		t.Fatalf("there is not much to walk through: %v", steps)
+	}
+	return steps
+}
