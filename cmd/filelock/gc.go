@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -136,7 +136,10 @@ type finding struct {
 
 func (f finding) print(w io.Writer, inJSON bool) error {
 	if inJSON {
-		return json.NewEncoder(w).Encode(f)
+		var line bytes.Buffer
+		writeJSON(&line, f)
+		_, err := line.WriteTo(w)
+		return err
 	}
 	end := ""
 	switch {

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -97,9 +97,10 @@ func probeDirectory(args []string, stdout, stderr *os.File) int {
 
 func printReport(w io.Writer, r *probe.Report, inJSON bool) error {
 	if inJSON {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
+		var line bytes.Buffer
+		writeJSON(&line, r)
+		_, err := line.WriteTo(w)
+		return err
 	}
 	var errs []error
 	print := func(format string, args ...any) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/procid"
@@ -136,9 +137,22 @@ func (r *report) until() string {
 	return fmt.Sprintf(", until %s", r.Expires.Local().Format(time.TimeOnly))
 }
 
-// writeJSON appends v to b, in a line.
+// writeJSON appends v to b, in a line. What would be shown as something else than
+// text is escaped, more of it than JSON asks for.
 func writeJSON(b *bytes.Buffer, v any) {
-	json.NewEncoder(b).Encode(v) // of our own types, to memory: it does not fail
+	var plain bytes.Buffer
+	e := json.NewEncoder(&plain)
+	e.SetEscapeHTML(false)
+	e.Encode(v) // of our own types, to memory: it does not fail
+	for _, r := range plain.String() {
+		if r == '\n' || !procid.Control(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(b, `\u%04x`, unit)
+		}
+	}
 }
 
 // printable makes text of any origin, a path as a rule, fit to be shown in a
