@@ -22,6 +22,7 @@ func All() ([]Entry, error) {
 	}
 	open := openFiles()
 	var all []Entry
+	listed := map[Entry]bool{}
 	for line := range bytes.Lines(data) {
 		e, ok := parseEntry(line)
 		if !ok {
@@ -34,7 +35,8 @@ func All() ([]Entry, error) {
 		}
 		for _, pid := range shown(slices.Clone(holders)) {
 			entry.PID = pid
-			if !slices.Contains(all, entry) { // another range of the file
+			if !listed[entry] { // or it is another range of the file
+				listed[entry] = true
 				all = append(all, entry)
 			}
 		}

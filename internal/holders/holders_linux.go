@@ -75,8 +75,12 @@ func readLocks() (text []byte, whole bool, err error) {
 func listed(data []byte, id sys.ID, kind Kind) ([]Lock, error) {
 	var found, unseen []Lock // unseen is held by a process that we do not find
 	stray, doubt := false, false
+	answers := map[int]answer{} // one process may have thousands of locks, and files
 	for e := range held(data, "", id.Ino, kind) {
-		switch a := confirm(e.pid, id, kind); {
+		if _, known := answers[e.pid]; !known {
+			answers[e.pid] = confirm(e.pid, id, kind)
+		}
+		switch a := answers[e.pid]; {
 		case a == yes, a == cannotTell && e.id == id:
 			found = append(found, Lock{e.pid, e.shared})
 		case a == cannotTell:
