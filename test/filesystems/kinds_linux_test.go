@@ -27,15 +27,7 @@ var kinds = []locktest.Kind{
 	markerKind("mkdir", marker.NewMkdir),
 	markerKind("symlink", marker.NewSymlink),
 	markerKind("pid", marker.NewPID),
-	{
-		Name: "lease",
-		New: func(path string, opts ...filelock.FileOption) locktest.Lock {
-			return lease.New(path, lease.Config{Lifetime: 4 * time.Second, Slop: 200 * time.Millisecond}, locktest.Options(opts)...)
-		},
-		CanBreak: true,
-		Inspects: true,
-		Bare:     true,
-	},
+	leaseKind(4 * time.Second),
 }
 
 func systemKind(name string, set ...filelock.FileOption) locktest.Kind {
@@ -58,6 +50,19 @@ func markerKind(name string, make func(string, marker.Config, ...filelock.Option
 			return make(path, marker.Config{BreakStale: true}, locktest.Options(opts)...)
 		},
 		LockFile: func(path string) string { return make(path, marker.Config{}).LockFile() },
+		CanBreak: true,
+		Inspects: true,
+		Bare:     true,
+	}
+}
+
+func leaseKind(lifetime time.Duration) locktest.Kind {
+	return locktest.Kind{
+		Name: "lease",
+		New: func(path string, opts ...filelock.FileOption) locktest.Lock {
+			c := lease.Config{Lifetime: lifetime, Slop: 200 * time.Millisecond}
+			return lease.New(path, c, locktest.Options(opts)...)
+		},
 		CanBreak: true,
 		Inspects: true,
 		Bare:     true,
