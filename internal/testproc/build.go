@@ -1,23 +1,19 @@
 package testproc
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 )
 
-// Build builds the command filelock in a directory of its own, which all can
-// enter and the caller removes.
-func Build() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "filelock-bin"); err != nil {
-		return "", err
-	}
+// Build makes the command in dir, under both of its names, for everybody to run.
+func Build(dir string) error {
 	program := filepath.Join(dir, "filelock")
 	out, err := exec.Command("go", "build", "-o", program, "github.com/gofilelock/filelock/cmd/filelock").CombinedOutput()
 	if err != nil {
-		os.RemoveAll(dir)
-		return "", fmt.Errorf("%w\n%s", err, out)
+		return fmt.Errorf("%w\n%s", err, out)
 	}
-	return dir, os.Chmod(dir, 0o755)
+	return errors.Join(os.Chmod(dir, 0o755), os.Symlink("filelock", filepath.Join(dir, "flock")))
 }

@@ -115,14 +115,7 @@ func build(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(os.Setenv(binVariable, dir), os.Chmod(dir, 0o755), os.WriteFile(bin("test"), test, 0o755)); err != nil {
-		return err
-	}
-	out, err := exec.Command("go", "build", "-o", bin("filelock"), "github.com/gofilelock/filelock/cmd/filelock").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
-	}
-	return nil
+	return errors.Join(os.Setenv(binVariable, dir), os.WriteFile(bin("test"), test, 0o755), testproc.Build(dir))
 }
 
 // A box is how a process is set apart from the others: by namespaces, and by what

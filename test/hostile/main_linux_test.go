@@ -27,7 +27,10 @@ var roles = map[string]testproc.Role{
 func TestMain(m *testing.M) {
 	testproc.Main(roles)
 	var err error
-	if bin, err = testproc.Build(); err != nil {
+	if bin, err = os.MkdirTemp("", "filelock-hostile"); err == nil {
+		err = testproc.Build(bin)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -40,10 +40,7 @@ func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "filelock-soak")
 	if err == nil {
 		program = filepath.Join(dir, "filelock")
-		var out []byte
-		if out, err = exec.Command("go", "build", "-o", program, "github.com/gofilelock/filelock/cmd/filelock").CombinedOutput(); err != nil {
-			err = fmt.Errorf("%w\n%s", err, out)
-		}
+		err = testproc.Build(dir)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
