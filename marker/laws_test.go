@@ -442,7 +442,7 @@ func TestLaw09DirectoryOfTwoIsNotHeld(t *testing.T) {
 // TestLaw20DirectoryBrokenWhileItIsMadeIsContention has somebody break a directory
 // that says nothing yet: the acquisition begins anew.
 func TestLaw20DirectoryBrokenWhileItIsMadeIsContention(t *testing.T) {
-	for _, op := range []fault.Op{fault.Lstat, fault.Create, fault.List} {
+	for _, op := range []fault.Op{fault.Stat, fault.Create, fault.List} {
 		path := lockPath(t)
 		l := marker.NewMkdir(path, marker.Config{})
 		made, broken := false, false

@@ -55,6 +55,9 @@ func (d *directory) fill(path string) error {
 	}
 	defer letGo()
 	info, err := sys.Stat(at)
+	if sys.IsGone(err) {
+		return fs.ErrExist
+	}
 	if err != nil {
 		return err
 	}
