@@ -1,10 +1,10 @@
 package faultfs
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -32,7 +32,7 @@ func kindNamed(name string) locktest.Kind {
 	panic("no kind " + name)
 }
 
-// toil is a process that counts in two goroutines until its input ends, whatever
+// toil is a process that counts in two goroutines until it is told to stop, whatever
 // errors it gets of the lock. Its arguments are the kind, the path of the lock,
 // the directory of the scene and the process's number.
 func toil(args []string) error {
@@ -69,7 +69,7 @@ func toil(args []string) error {
 	}
 	fmt.Println("ready")
 	go func() {
-		io.Copy(io.Discard, os.Stdin)
+		bufio.NewReader(os.Stdin).ReadString('\n')
 		cancel()
 		all.Wait()
 		close(wrong)
@@ -169,6 +169,9 @@ func (c *crowd) disperse() {
 		b.heal()
 	}
 	c.goesOn(1, "nothing")
+	for _, p := range c.procs {
+		p.Say("stop")
+	}
 	for i, p := range c.procs {
 		var counts, failures int
 		err := p.Wait()

@@ -21,8 +21,8 @@ var kinds = []locktest.Kind{
 	markerKind("mkdir", marker.NewMkdir),
 	markerKind("symlink", marker.NewSymlink),
 	outliving(markerKind("pid", marker.NewPID)),
-	leaseKind("lease", lease.Config{Lifetime: 2 * time.Second, Slop: time.Second}),
-	leaseKind("fenced lease", lease.Config{Lifetime: 2 * time.Second, Slop: time.Second, Fencing: true}),
+	leaseKind("lease", lease.Config{Lifetime: 2 * time.Second, Slop: 200 * time.Millisecond}),
+	leaseKind("fenced lease", lease.Config{Lifetime: 2 * time.Second, Slop: 200 * time.Millisecond, Fencing: true}),
 }
 
 // chosen are the kinds that there is time for: one of each protocol, if not all.
