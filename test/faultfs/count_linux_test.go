@@ -142,22 +142,33 @@ func (c *crowd) replace(i int) {
 func (c *crowd) goesOn(counts uint64, during any) {
 	c.Helper()
 	want := c.scene.Value(c) + counts
-	suspect := time.Now().Add(time.Second)
+	start := time.Now()
 	for end := time.Now().Add(time.Minute); c.scene.Value(c) < want; time.Sleep(100 * time.Microsecond) {
 		switch now := time.Now(); {
 		case now.After(end):
 			c.Fatalf("%s: nobody gets the lock, during %+v", c.kind.Name, during)
-		case now.After(suspect) && !killable(c.kind):
-			c.breakNameless()
-			suspect = now.Add(time.Second)
+		case now.Sub(start) > time.Second && !killable(c.kind):
+			c.breakNobodys(now.Sub(start) > 10*time.Second)
 		}
 	}
 }
 
-// breakNameless breaks a marker that names nobody, if one can be seen.
-func (c *crowd) breakNameless() {
+// breakNobodys breaks a marker that names nobody, if one can be seen; or, if nothing
+// else helps, one of a process that has made it and could neither finish nor remove
+// it, and is killed first.
+func (c *crowd) breakNobodys(kills bool) {
 	l := c.kind.New(c.locks[0])
-	if s, err := l.Inspect(bg); err == nil && s.Held && s.Holders[0].PID == 0 && l.Break(bg, s) == nil {
+	s, err := l.Inspect(bg)
+	if err != nil || !s.Held {
+		return
+	}
+	for i, p := range c.procs {
+		if kills && p.PID() == s.Holders[0].PID {
+			c.replace(i)
+			s.Holders[0].PID = 0
+		}
+	}
+	if s.Holders[0].PID == 0 && l.Break(bg, s) == nil {
 		c.broken++
 	}
 }
