@@ -18,7 +18,7 @@ import (
 var onClient = flag.Bool("client", false, "measure, as one of the clients that test/nfs/run has")
 
 // nfs are the mounts to be measured, as test/nfs/init makes them.
-var nfs = []place{{name: "4.2"}, {name: "4.0"}, {name: "3"}, {name: "3,nolock"}}
+var nfs = []place{{name: "4.2"}, {name: "4.0"}, {name: "3,nolock"}}
 
 // onNFS are the usages that are measured there: those that make their file.
 func onNFS() []usage {
