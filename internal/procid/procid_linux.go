@@ -95,11 +95,19 @@ func readStat(pid int) (s stat, ok bool) {
 	if !ProcIsOurs() {
 		return s, false
 	}
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	data, err := os.ReadFile(statPath(pid))
 	if err != nil {
 		return s, false
 	}
 	return parseStat(data)
+}
+
+// statPath is that of the first thread, which tells the same of the process.
+// Emulators (qemu-user) have a /proc/PID/stat of their own for who reads its own,
+// with another start than others read.
+func statPath(pid int) string {
+	id := strconv.Itoa(pid)
+	return "/proc/" + id + "/task/" + id + "/stat"
 }
 
 // parseStat counts fields after the last closing parenthesis: the command's
