@@ -68,5 +68,9 @@ func publish(t testing.TB) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "test")
+	// A process that another test starts meanwhile would have the file open for
+	// writing for an instant, and it could not be run.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	return path, os.WriteFile(path, program, 0o755)
 }
