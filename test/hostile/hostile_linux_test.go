@@ -85,7 +85,7 @@ func TestLaw24LocksAmongTraps(t *testing.T) {
 				p := newPlace(t, mode)
 				p.furnish(t)
 				before := p.snapshot(t)
-				p.meet(t, uid, "visitor", locktest.Seconds(t, 3))
+				p.meet(t, uid, "visitor", locktest.Seconds(t, 2))
 				p.unharmed(t, before)
 			})
 		}
@@ -101,7 +101,7 @@ func TestLaw24WithAndWithoutProtection(t *testing.T) {
 			p.furnish(t)
 			before := p.snapshot(t)
 			protect(t, all)
-			p.meet(t, victim, "visitor", locktest.Seconds(t, 2))
+			p.meet(t, victim, "visitor", locktest.Seconds(t, 1))
 			p.unharmed(t, before)
 		})
 	}

@@ -83,7 +83,7 @@ func TestLaw07CollectorRemovesNothingElsewhere(t *testing.T) {
 	n := p.start(t, stranger, "turner", sub, link, fmt.Sprint(seed(t)))
 	n.Expect("ready")
 	runs, removed := 0, 0
-	for end := time.Now().Add(locktest.Seconds(t, 3)); time.Now().Before(end); runs++ {
+	for end := time.Now().Add(locktest.Seconds(t, 2)); time.Now().Before(end); runs++ {
 		_, said := p.call(t, root, "gc", "-r", "-y", p.dir)
 		removed += strings.Count(said, "; removed\n")
 		p.unharmed(t, before)
