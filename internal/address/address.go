@@ -79,8 +79,8 @@ func (k *Key) number(dir string) (sys.ID, error) {
 // [filepath.Dir] it does not shorten a/../b to b, which is another directory
 // if a is a symbolic link.
 func Split(path string) (dir, base string) {
-	trimmed := path
-	for len(trimmed) > 1 && os.IsPathSeparator(trimmed[len(trimmed)-1]) {
+	trimmed, root := path, len(filepath.VolumeName(path))+1
+	for len(trimmed) > root && os.IsPathSeparator(trimmed[len(trimmed)-1]) {
 		trimmed = trimmed[:len(trimmed)-1]
 	}
 	dir, base = filepath.Split(trimmed)
@@ -96,7 +96,7 @@ func Split(path string) (dir, base string) {
 // Beside returns the path of another file in the directory of path.
 func Beside(path, base string) string {
 	dir, _ := Split(path)
-	if !os.IsPathSeparator(dir[len(dir)-1]) {
+	if !os.IsPathSeparator(dir[len(dir)-1]) && dir != filepath.VolumeName(dir) { // C:x is not C:\x
 		dir += string(filepath.Separator)
 	}
 	return dir + base
