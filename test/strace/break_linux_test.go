@@ -1,7 +1,6 @@
 package strace
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -11,8 +10,7 @@ import (
 
 // TestLaw07BreakSparesWhoeverComesMeanwhile has a process break the hold of this
 // one, and stops it after each call. Meanwhile this one gives the lock back and
-// takes it again, with the very file of the hold before if that is kept. Never is
-// the second hold taken away.
+// takes it again. Never is the second hold taken away.
 func TestLaw07BreakSparesWhoeverComesMeanwhile(t *testing.T) {
 	needStrace(t)
 	for _, s := range subjects {
@@ -48,8 +46,6 @@ func (s subject) breakLive(t *testing.T, steps []step, n int, seen *comings) (*t
 	s.before = nil
 	path := s.start(t)
 	l := s.kind.New(path)
-	use := func(context.Context) error { return nil }
-	must(t, errors.Join(l.Do(bg, use), l.Do(bg, use))) // from now on the file is kept
 	first, err := l.TryAcquire(bg)
 	must(t, err)
 	var options []string

@@ -42,9 +42,6 @@ func TestLaw02NeverTwoWhileOneTakesItsTime(t *testing.T) {
 			}
 			c.end(t)
 			t.Logf("%d delays, of %d different calls", n, len(opened))
-			if len(opened) == 0 {
-				t.Error("no call was delayed")
-			}
 		})
 	}
 }

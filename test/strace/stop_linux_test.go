@@ -13,8 +13,8 @@ import (
 )
 
 // TestLaw02NeverTwoWhereverOneStops stops a process after each call of what it
-// does. Meanwhile this one comes for the lock, and has it until the other one has
-// gone on to its end. Never do both have it; nobody's is taken away; and if one
+// does. Meanwhile this one comes for the lock, goes, comes again, and has it until
+// the other one has gone on to its end. Never do both have it; nobody's is taken away; and if one
 // has come for nothing, it is free afterwards.
 func TestLaw02NeverTwoWhereverOneStops(t *testing.T) {
 	forEverySubject(t, subject.walkStops)
@@ -121,6 +121,13 @@ func (s subject) arrive(t *testing.T, path string) (*filelock.Hold, error) {
 			defer cancel()
 			l.Break(ctx, state)
 		}
+	}
+	h, err := l.TryAcquire(bg, filelock.Exclusive())
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Release(); err != nil {
+		return nil, err
 	}
 	return l.TryAcquire(bg, filelock.Exclusive())
 }
