@@ -36,6 +36,7 @@ type subject struct {
 	leaves map[string]int
 	// nameless: it may leave what says nothing of whom it is.
 	nameless bool
+	control  bool // it is wrong on purpose
 }
 
 var (
