@@ -420,6 +420,25 @@ func TestLaw20UnwritableDirectoryIsNoLackOfNames(t *testing.T) {
 	}
 }
 
+// TestLaw07FileBesideIsRemovedOnlyIfItIsTheSameFile has another file come to have the
+// unique name of a link.
+func TestLaw07FileBesideIsRemovedOnlyIfItIsTheSameFile(t *testing.T) {
+	l := marker.NewLink(lockPath(t), marker.Config{})
+	h, err := l.Acquire(bg)
+	must(t, err)
+	s, err := l.Inspect(bg)
+	must(t, err)
+	name, err := os.ReadFile(l.LockFile())
+	must(t, err)
+	beside := filepath.Join(filepath.Dir(l.LockFile()), string(name))
+	must(t, errors.Join(os.WriteFile(beside+"2", []byte("another"), 0o666), os.Rename(beside+"2", beside)))
+	must(t, l.Break(bg, s))
+	if content, err := os.ReadFile(beside); err != nil || string(content) != "another" {
+		t.Errorf("the other file says %q, %v", content, err)
+	}
+	want(t, h.Release(), filelock.ErrLost)
+}
+
 // TestLaw09DirectoryOfTwoIsNotHeld has somebody else come to have a file in the
 // directory by the time that there is one of ours.
 func TestLaw09DirectoryOfTwoIsNotHeld(t *testing.T) {

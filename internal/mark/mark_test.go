@@ -94,7 +94,7 @@ func TestLaw07AllOfTheEvidenceCounts(t *testing.T) {
 	}
 	for what, change := range map[string]func(path string) error{
 		"the content": func(path string) error { return dated(path, "CONTENT") },
-		"the time":    func(path string) error { return os.Chtimes(path, at, at.Add(1)) },
+		"the time":    func(path string) error { return os.Chtimes(path, at, at.Add(time.Second)) },
 		"the number": func(path string) error {
 			return errors.Join(dated(path+"2", content), os.Rename(path+"2", path))
 		},
@@ -113,6 +113,25 @@ func TestLaw07AllOfTheEvidenceCounts(t *testing.T) {
 	}
 }
 
+// TestLaw07MarkerIsKnownByItsOtherName: one that says nothing is like any other.
+func TestLaw07MarkerIsKnownByItsOtherName(t *testing.T) {
+	path, e := leave(t)
+	e.Name = path + "2"
+	if removed, err := Break(path, e); removed || !errors.Is(err, ErrChanged) {
+		t.Errorf("without the other name: %v, %v", removed, err)
+	}
+	must(t, os.WriteFile(e.Name, []byte(content), 0o666))
+	if removed, err := Break(path, e); removed || !errors.Is(err, ErrChanged) {
+		t.Errorf("the other name is another file's: %v, %v", removed, err)
+	}
+	stillThere(t, path)
+	must(t, os.Remove(e.Name))
+	must(t, os.Link(path, e.Name))
+	if removed, err := Break(path, e); !removed || err != nil {
+		t.Errorf("it is the one: %v, %v", removed, err)
+	}
+}
+
 func TestSparesASuccessor(t *testing.T) {
 	for name, make := range removers {
 		for how, replace := range map[string]func(path string) error{
@@ -121,6 +140,9 @@ func TestSparesASuccessor(t *testing.T) {
 			},
 			"the same file with other content": func(path string) error {
 				return os.WriteFile(path, []byte("content2"), 0o666)
+			},
+			"the same file with as much other content": func(path string) error {
+				return os.WriteFile(path, []byte("CONTENT"), 0o666)
 			},
 			"the same file with more content": func(path string) error {
 				return os.WriteFile(path, []byte("content and more"), 0o666)
