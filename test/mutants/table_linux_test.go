@@ -300,7 +300,7 @@ var table = []mutant{
 		law: 7, measure: "break of a hold that has vanished says that it is lost",
 		file:  "reentrant.go",
 		old:   "gone && errors.Is(err, fs.ErrInvalid)",
-		new:   "gone && false",
+		new:   "gone && err == nil && errors.Is(err, fs.ErrInvalid)",
 		tests: ".", run: "^TestLaw07Break", pace: quick,
 	},
 	{
@@ -363,7 +363,7 @@ var table = []mutant{
 		law: 9, measure: "who makes a directory sees whether it is alone in it",
 		file:  "marker/mkdir.go",
 		old:   "|| err == nil && !slices.Equal(names, []string{d.name}) {",
-		new:   "|| err == nil && len(names) == 0 {",
+		new:   "|| err == nil && slices.Equal(names, nil) {",
 		tests: "marker", run: "^TestLaw09", pace: quick,
 	},
 	{
