@@ -47,15 +47,15 @@ var table = []mutant{
 	{
 		law: 1, measure: "a file opened under its lock is compared with the path",
 		file:  "lockedfile/request.go",
-		old:   "if err := leads(f, at, os.Lstat); err != nil {",
-		new:   "if err := leads(f, at, os.Lstat); err != nil && false {",
+		old:   "case errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(opened, named):\n\t\treturn errMoved\n\tcase err",
+		new:   "case errors.Is(err, fs.ErrNotExist):\n\t\treturn errMoved\n\tcase err",
 		tests: "lockedfile", run: "^TestLaw01", pace: quick,
 	},
 	{
 		law: 1, measure: "a file that is itself locked is compared with the path",
 		file:  "lockedfile/request.go",
-		old:   "if err := leads(f, r.path, os.Stat); err != nil {",
-		new:   "if err := leads(f, r.path, os.Stat); err != nil && false {",
+		old:   "if err := r.stillLeads(f); err != nil {",
+		new:   "if err := r.stillLeads(f); err != nil && false {",
 		tests: "lockedfile", run: "^TestLaw01", pace: quick,
 	},
 	{
@@ -159,8 +159,8 @@ var table = []mutant{
 	{
 		law: 6, measure: "a PID file on a network proves nothing",
 		file:  "marker/backend.go",
-		old:   "f.claimant.near = !sys.IsRemote(path)",
-		new:   "f.claimant.near = true",
+		old:   "f.claimant.near = b.config.BreakStale && !sys.IsRemote(path)",
+		new:   "f.claimant.near = b.config.BreakStale",
 		tests: "marker", run: "^TestLaw06",
 	},
 	{
@@ -418,7 +418,7 @@ var table = []mutant{
 	{
 		law: 11, measure: "a marker is withdrawn if its acquisition fails",
 		file:  "claim.go",
-		old:   "err = errors.Join(errName, c.Withdraw(path))",
+		old:   "err = errors.Join(errName, c.Undo(path, c))",
 		new:   "err = errors.Join(errName, c.Own.Close())",
 		tests: ".", run: "^TestLaw11",
 	},
@@ -439,8 +439,8 @@ var table = []mutant{
 	{
 		law: 11, measure: "a directory is withdrawn if its acquisition fails",
 		file:  "marker/mkdir.go",
-		old:   "return nil, errors.Join(err, d.withdraw(path))",
-		new:   "return nil, err",
+		old:   "errBack := d.withdraw(path)",
+		new:   "errBack := error(nil)",
 		tests: "marker", run: "^TestLaw11", pace: quick,
 	},
 	{
@@ -586,8 +586,8 @@ var table = []mutant{
 	{
 		law: 16, measure: "release unlocks before it closes",
 		file:  "grant.go",
-		old:   "if err := g.unlock(); err != nil {",
-		new:   "if err := error(nil); err != nil {",
+		old:   "errUnlock := g.unlock()",
+		new:   "errUnlock := error(nil)",
 		tests: ".", run: "^TestLaw16ReleaseFrees", pace: quick,
 	},
 	{
@@ -635,8 +635,8 @@ var table = []mutant{
 	{
 		law: 20, measure: "a directory that is broken while it is made is contention",
 		file:  "marker/mkdir.go",
-		old:   "if sys.IsGone(err) {\n\t\treturn nil, fs.ErrExist",
-		new:   "if false {\n\t\treturn nil, fs.ErrExist",
+		old:   "f, err := sys.Create(filepath.Join(at, d.name), 0o666)\n\tif sys.IsGone(err) {",
+		new:   "f, err := sys.Create(filepath.Join(at, d.name), 0o666)\n\tif false {",
 		tests: "marker", run: "^TestLaw20", pace: quick,
 	},
 	{
@@ -656,8 +656,8 @@ var table = []mutant{
 	{
 		law: 22, measure: "a file is emptied under the lock",
 		file:  "lockedfile/request.go",
-		old:   "f, err := sys.OpenRegular(r.path, r.flag&^os.O_TRUNC, r.perm)\n\tif err != nil {\n\t\treturn nil, err\n\t}\n\thold",
-		new:   "f, err := sys.OpenRegular(r.path, r.flag, r.perm)\n\tif err != nil {\n\t\treturn nil, err\n\t}\n\thold",
+		old:   "sys.OpenRegular(r.path, r.flag&^os.O_TRUNC, r.perm)",
+		new:   "sys.OpenRegular(r.path, r.flag, r.perm)",
 		tests: "lockedfile", run: "^TestLaw22", pace: quick,
 	},
 	{
