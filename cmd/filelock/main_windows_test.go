@@ -38,7 +38,7 @@ func heldUntil(t *testing.T, kind, path string) (holder *testproc.Proc, end *fil
 	if err != nil {
 		t.Fatal(err)
 	}
-	holder = testproc.StartCommand(t, command(t, with("run", kind, path, self, "wait", "--soft", gate)...))
+	holder = testproc.StartCommand(t, command(t, with("run", kind, path, self, "wait", "-w", "60", "--soft", gate)...))
 	attempt = with("run", kind, append([]string{"-n", path}, exits(0)...)...)
 	for limit := time.Now().Add(30 * time.Second); ; {
 		r := runProgram(t, attempt...)
