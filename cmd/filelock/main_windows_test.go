@@ -81,23 +81,3 @@ func TestHolderIsSeenByAllVerbs(t *testing.T) {
 		})
 	}
 }
-
-// TestWhatTheDeadLeaveIsCollected, or broken by whoever comes next.
-func TestWhatTheDeadLeaveIsCollected(t *testing.T) {
-	for _, kind := range kindsHere {
-		if kind == "--lease=1m" || kind == "--pid" {
-			continue // that takes until it is over; and a number proves nothing here
-		}
-		t.Run(kind, func(t *testing.T) {
-			dir := t.TempDir()
-			holder, _, attempt := heldUntil(t, kind, filepath.Join(dir, "x"))
-			holder.Kill()
-			if r := runProgram(t, "gc", "--remove", dir); r.status != 0 {
-				t.Errorf("gc: %+v", r)
-			}
-			if r := runProgram(t, attempt...); r.status != 0 {
-				t.Errorf("the lock stays taken: %+v", r)
-			}
-		})
-	}
-}
