@@ -1,7 +1,9 @@
 package filelock_test
 
 import (
+	"context"
 	"errors"
+	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -71,10 +73,9 @@ func TestRecordLockContract(t *testing.T) {
 		t.Skip("record locks of an open file exist on Linux only")
 	}
 	if locktest.Sandboxed() {
-		h, err := recordKind.New(lockPath(t)).TryAcquire(bg)
-		want(t, err, filelock.ErrUnsupported, errors.ErrUnsupported)
-		if h != nil || errors.Is(err, filelock.ErrLocked) {
-			t.Errorf("%v, %v", h, err)
+		_, err := recordKind.New(filepath.Join(t.TempDir(), "x.lock")).TryAcquire(context.Background())
+		if !errors.Is(err, filelock.ErrUnsupported) || errors.Is(err, filelock.ErrLocked) {
+			t.Errorf("there are none here, but the error is %v", err)
 		}
 		return
 	}
