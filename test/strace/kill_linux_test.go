@@ -32,7 +32,7 @@ func (s subject) walkKills(t *testing.T) (wrong []error, tried string) {
 			missed++
 		}
 	}
-	if missed > kills/2 {
+	if s.times == 0 && missed > kills/2 { // what is kept may be gone
 		wrong = append(wrong, errNotMuch)
 	}
 	return wrong, fmt.Sprintf("%d kills, of %d calls and the end; %d others came too late or went another way", kills, len(steps)-1, missed)
