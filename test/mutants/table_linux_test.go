@@ -48,7 +48,7 @@ var table = []mutant{
 		law: 1, measure: "a file opened under its lock is compared with the path",
 		file:  "lockedfile/request.go",
 		old:   "case errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(opened, named):\n\t\treturn errMoved\n\tcase err",
-		new:   "case errors.Is(err, fs.ErrNotExist):\n\t\treturn errMoved\n\tcase err",
+		new:   "case errors.Is(err, fs.ErrNotExist) || opened == nil:\n\t\treturn errMoved\n\tcase err",
 		tests: "lockedfile", run: "^TestLaw01", pace: quick,
 	},
 	{
