@@ -17,6 +17,12 @@ func forEverySubject(t *testing.T, walk walk) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			wrong, tried := walk(s, t)
+			for range tries { // what was to be walked through was an exception
+				if len(wrong) != 1 || wrong[0] != errNotMuch {
+					break
+				}
+				wrong, tried = walk(s, t)
+			}
 			for _, err := range wrong {
 				t.Error(err)
 			}
