@@ -20,6 +20,7 @@ import (
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/record"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 // The tests of this file state the laws of docs/design.md, by their numbers.
@@ -27,23 +28,9 @@ import (
 
 var bg = context.Background()
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must, want = verify.NoError, verify.Is
 
 func lockPath(t testing.TB) string { return filepath.Join(t.TempDir(), "x.lock") }
-
-func want(t testing.TB, err error, kinds ...error) {
-	t.Helper()
-	for _, kind := range kinds {
-		if !errors.Is(err, kind) {
-			t.Errorf("error %v does not match %v", err, kind)
-		}
-	}
-}
 
 // kinds are all that exist on this system.
 func kinds() []locktest.Kind {

@@ -16,6 +16,7 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 	"github.com/gofilelock/filelock/lease"
 )
 
@@ -47,21 +48,7 @@ func TestLeaseContract(t *testing.T) {
 
 var bg = context.Background()
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func want(t testing.TB, err error, kinds ...error) {
-	t.Helper()
-	for _, kind := range kinds {
-		if !errors.Is(err, kind) {
-			t.Errorf("error %v does not match %v", err, kind)
-		}
-	}
-}
+var must, want = verify.NoError, verify.Is
 
 func lockPath(t testing.TB) string { return filepath.Join(t.TempDir(), "x.lock") }
 

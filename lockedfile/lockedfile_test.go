@@ -18,6 +18,7 @@ import (
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 	"github.com/gofilelock/filelock/lockedfile"
 )
 
@@ -31,19 +32,7 @@ func TestMain(m *testing.M) {
 
 var bg = context.Background()
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func want(t testing.TB, err, target error) {
-	t.Helper()
-	if !errors.Is(err, target) {
-		t.Errorf("the error is %v, want %v", err, target)
-	}
-}
+var must, want = verify.NoError, verify.Is
 
 func dataPath(t testing.TB) string { return filepath.Join(t.TempDir(), "data") }
 

@@ -18,24 +18,11 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/locktest"
+	"github.com/gofilelock/filelock/internal/verify"
 	"github.com/gofilelock/filelock/marker"
 )
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func want(t testing.TB, err error, kinds ...error) {
-	t.Helper()
-	for _, kind := range kinds {
-		if !errors.Is(err, kind) {
-			t.Fatalf("error %v does not match %v", err, kind)
-		}
-	}
-}
+var must, want = verify.NoError, verify.Is
 
 func trim(s string) string { return strings.TrimSpace(s) }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
+	"github.com/gofilelock/filelock/internal/verify"
 	"github.com/gofilelock/filelock/memory"
 )
 
@@ -46,21 +47,7 @@ func two() (here, there *memory.Process) {
 	return space.Process(filelock.Holder{}), space.Process(backup)
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func want(t testing.TB, err error, kinds ...error) {
-	t.Helper()
-	for _, kind := range kinds {
-		if !errors.Is(err, kind) {
-			t.Errorf("error %v does not match %v", err, kind)
-		}
-	}
-}
+var must, want = verify.NoError, verify.Is
 
 func acquire(t testing.TB, l *filelock.Lock, opts ...filelock.AcquireOption) *filelock.Hold {
 	t.Helper()

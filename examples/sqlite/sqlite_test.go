@@ -18,6 +18,7 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 // kind is the kind of lock that the contract is about. The database of a path
@@ -77,21 +78,7 @@ func TestContract(t *testing.T) {
 
 var bg = context.Background()
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func want(t testing.TB, err error, kinds ...error) {
-	t.Helper()
-	for _, kind := range kinds {
-		if !errors.Is(err, kind) {
-			t.Errorf("error %v does not match %v", err, kind)
-		}
-	}
-}
+var must, want = verify.NoError, verify.Is
 
 func open(t testing.TB, path string) *Database {
 	t.Helper()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 // contract is the table of all tests.
@@ -82,12 +83,7 @@ func (k Kind) sharingWithOthers() bool { return k.CanShare && !k.NoOthers }
 func (k Kind) breakingOthers() bool    { return k.CanBreak && !k.NoOthers }
 func (k Kind) endingWithHolder() bool  { return !k.NoOthers && !k.Outlives }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = verify.NoError
 
 // acquire gets a hold that must be had.
 func acquire(t testing.TB, ctx context.Context, l Lock, opts ...filelock.AcquireOption) *filelock.Hold {

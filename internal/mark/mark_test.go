@@ -12,16 +12,12 @@ import (
 
 	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/sys"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = verify.NoError
 
 func stillThere(t *testing.T, path string) {
 	t.Helper()

@@ -12,16 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = verify.NoError
 
 var accesses = []Access{ReadOnly, ReadWrite, Peek, Touch}
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/sys"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 // bounded returns a context that ends only if the test has failed.
@@ -38,12 +39,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = verify.NoError
 
 func newFile(t testing.TB) (path string) {
 	path = filepath.Join(t.TempDir(), "lock")

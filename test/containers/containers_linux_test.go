@@ -19,6 +19,7 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 	"github.com/gofilelock/filelock/lease"
 	"github.com/gofilelock/filelock/marker"
 )
@@ -252,12 +253,7 @@ func bounded(t *testing.T) context.Context {
 	return ctx
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = verify.NoError
 
 // free fails the test unless the lock can be had at once.
 func free(t *testing.T, k kind, path string) {

@@ -11,14 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = verify.NoError
 
 // A bed is a file system that can fail.
 type bed struct {

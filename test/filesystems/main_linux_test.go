@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 // groundVariable names the directory where all is mounted: a file system in
@@ -112,12 +113,7 @@ var packageOf = map[string]string{
 	"mksquashfs": "squashfs-tools", "mount": "mount",
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = verify.NoError
 
 func write(t testing.TB, path, content string) {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 	"go.uber.org/goleak"
 )
 
@@ -51,12 +52,7 @@ const (
 // within is how long anything may take that is not meant to take long.
 const within = 30 * time.Second
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = verify.NoError
 
 // seed is that of all random choices; FILELOCK_SEED chooses it.
 func seed(t testing.TB) uint64 {

@@ -22,6 +22,7 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 	"github.com/gofilelock/filelock/lease"
 	"github.com/gofilelock/filelock/marker"
 )
@@ -260,12 +261,7 @@ func startFlock(t *testing.T, path string, shared bool) *testproc.Proc {
 	return testproc.StartCommand(t, exec.Command("sh", "-c", script, "sh", path, how))
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = verify.NoError
 
 func do(t testing.TB, p *testproc.Proc, command, want string) {
 	t.Helper()

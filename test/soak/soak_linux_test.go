@@ -19,6 +19,7 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 // program is the command filelock.
@@ -116,12 +117,7 @@ func TestAllKindsForLong(t *testing.T) {
 		round, time.Since(began).Round(time.Second), s.kills, s.stops, s.runs, s.litter, s.counts)
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = verify.NoError
 
 func (s *soak) last() (all []footprint) {
 	for _, f := range s.footprints {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 // strace counts the calls of each thread by themselves, and a goroutine can be on
@@ -207,9 +208,4 @@ func same(a, b []step) bool {
 	return true
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = verify.NoError
