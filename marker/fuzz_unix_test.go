@@ -47,7 +47,7 @@ func FuzzMarkerOnDisk(f *testing.F) {
 			err = os.WriteFile(at, []byte(text), 0o666)
 		}
 		if err != nil {
-			t.Skip(err) // the system does not make that
+			return // the system does not make that
 		}
 		hold, err := l.TryAcquire(context.Background())
 		if err == nil {

@@ -39,7 +39,7 @@ func FuzzAtOnDisk(f *testing.F) {
 		name := names[int(which)%len(names)]
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, text, 0o666); err != nil {
-			t.Skip(err) // Windows has no such name
+			return // Windows has no such name
 		}
 		if err := os.Chtimes(path, long, long); err != nil {
 			t.Fatal(err)
