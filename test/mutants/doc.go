@@ -7,10 +7,9 @@
 // compile, is an error: measures are not forgotten here when they move.
 //
 //	go test ./mutants                          a few
-//	FILELOCK_KILLS=100 go test ./mutants       those that are caught soon, as in CI
+//	FILELOCK_KILLS=100 go test ./mutants       those that are caught soon
 //	FILELOCK_MUTANTS=all go test -timeout 1h -v ./mutants
 //
 // In the place of all there may be an expression that the measures match. With -v
-// it prints
-// which test has caught which.
+// it prints which test has caught which.
 package mutants
