@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gofilelock/filelock/internal/sys"
+	"github.com/gofilelock/filelock/internal/testproc"
 )
 
 // TestLockIsFoundAmongOthersThatComeAndGo has so many of them that /proc/locks
@@ -31,10 +33,13 @@ func TestLockIsFoundAmongOthersThatComeAndGo(t *testing.T) {
 	for i := range 200 {
 		others = append(others, open(fmt.Sprint("before", i)))
 	}
-	steady, err := sys.InfoOf(open("steady"))
+	file := open("steady")
+	steady, err := sys.InfoOf(file)
 	if err != nil {
 		t.Fatal(err)
 	}
+	waiter := testproc.Start(t, "block", file.Name())
+	waiter.Expect("ready")
 	for i := range 200 {
 		others = append(others, open(fmt.Sprint("after", i)))
 	}
@@ -56,6 +61,10 @@ func TestLockIsFoundAmongOthersThatComeAndGo(t *testing.T) {
 		locks, err := List(steady.ID, Flock)
 		if err != nil || len(locks) != 1 || locks[0].PID != os.Getpid() {
 			t.Errorf("look %d: %v, %v", i, locks, err)
+			break
+		}
+		if pids := Blocked(steady.ID, Flock); !slices.Equal(pids, []int{waiter.PID()}) {
+			t.Errorf("look %d: blocked are %v", i, pids)
 			break
 		}
 	}

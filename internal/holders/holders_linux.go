@@ -31,7 +31,6 @@ import (
 // looked for again, in the descriptors of all processes as well, and if some of
 // these may not be looked at, some more times.
 func List(id sys.ID, kind Kind) (locks []Lock, err error) {
-	const scans = 20
 	for n := range scans {
 		data, whole, err := readLocks()
 		if err != nil {
@@ -49,6 +48,9 @@ func List(id sys.ID, kind Kind) (locks []Lock, err error) {
 	}
 	return locks, err
 }
+
+// scans is how often what is not in /proc/locks is looked for there.
+const scans = 20
 
 // readLocks reads /proc/locks by the page, which is what the system gives out at
 // a time. It reports whether that was all.

@@ -12,14 +12,19 @@ import (
 )
 
 // Blocked returns the processes that wait in the system for a lock of the given
-// kind on the file id; 0 is one that cannot be seen from here.
-func Blocked(id sys.ID, kind Kind) []int {
-	data, _ := os.ReadFile("/proc/locks")
-	var pids []int
-	for line := range bytes.Lines(data) {
-		e, ok := parseEntry(line)
-		if ok && e.waiting && e.kind == kind && e.id.Ino == id.Ino && (e.id == id || opens(e.pid, id)) {
-			pids = append(pids, max(e.pid, 0)) // of those who wait for an open file's it is -1
+// kind on the file id; 0 is one that cannot be seen from here. Where there are many
+// locks that come and go, some of those who wait may be missing, but hardly all.
+func Blocked(id sys.ID, kind Kind) (pids []int) {
+	for range scans {
+		data, whole, _ := readLocks()
+		for line := range bytes.Lines(data) {
+			e, ok := parseEntry(line)
+			if ok && e.waiting && e.kind == kind && e.id.Ino == id.Ino && (e.id == id || opens(e.pid, id)) {
+				pids = append(pids, max(e.pid, 0)) // of those who wait for an open file's it is -1
+			}
+		}
+		if whole || len(pids) > 0 {
+			break
 		}
 	}
 	return shown(pids)
