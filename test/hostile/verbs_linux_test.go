@@ -103,6 +103,9 @@ func TestLaw24VerbsAmongTraps(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), locktest.Seconds(t, 1))
 				defer cancel()
 				all, ends := calls(p.dir), map[string]int{}
+				if meeting == "of a group" { // its members can lead a probe elsewhere
+					all = slices.DeleteFunc(all, func(args []string) bool { return args[0] == "probe" })
+				}
 				for ctx.Err() == nil {
 					args := all[random.IntN(len(all))]
 					status, _ := p.call(t, uid, args...)

@@ -8,8 +8,11 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/gofilelock/filelock/internal/procid"
@@ -68,8 +71,16 @@ type prober struct {
 
 const prefix = ".filelock-probe-"
 
-// room makes a directory in dir for what is tried.
+// room makes a directory in dir for what is tried. Where everybody may rename it
+// what is tried could be led elsewhere.
 func room(dir string) (path string, err error) {
+	info, err := os.Stat(dir)
+	if err == nil && runtime.GOOS != "windows" && info.Mode()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+		err = &fs.PathError{Op: "probe", Path: dir, Err: fmt.Errorf("%w: everybody may rename what is made there (probe a directory of your own in it)", fs.ErrPermission)}
+	}
+	if err != nil {
+		return "", err
+	}
 	path = filepath.Join(dir, prefix+random())
 	return path, os.Mkdir(path, 0o777)
 }
