@@ -175,6 +175,9 @@ func (f *found) removeDirectory() (removed bool, err error) {
 			return locked
 		}
 		now, err := sys.Stat(at)
+		if sys.IsGone(err) {
+			return mark.ErrChanged // nobody can be kept from a directory on Windows
+		}
 		if err != nil {
 			return err
 		}
