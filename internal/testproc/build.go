@@ -8,6 +8,21 @@ import (
 	"path/filepath"
 )
 
+// BuildForTests is Build in a directory of its own, which remove removes. A test
+// binary that cannot have the command ends.
+func BuildForTests() (dir string, remove func()) {
+	dir, err := os.MkdirTemp("", "filelock-command")
+	if err == nil {
+		err = Build(dir)
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return dir, func() { os.RemoveAll(dir) }
+}
+
 // Build makes the command in dir, under both of its names, for everybody to run.
 func Build(dir string) error {
 	program := filepath.Join(dir, "filelock")

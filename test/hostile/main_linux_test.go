@@ -1,7 +1,6 @@
 package hostile
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -27,16 +26,10 @@ var roles = map[string]testproc.Role{
 
 func TestMain(m *testing.M) {
 	testproc.Main(roles)
-	var err error
-	if bin, err = os.MkdirTemp("", "filelock-hostile"); err == nil {
-		err = testproc.Build(bin)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	dir, remove := testproc.BuildForTests()
+	bin = dir
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
-		os.RemoveAll(bin)
+		remove()
 		os.Exit(status)
 	}))
 }

@@ -27,16 +27,10 @@ var bin string
 
 func TestMain(m *testing.M) {
 	keepToOurselves()
-	var err error
-	if bin, err = os.MkdirTemp("", "filelock-script"); err == nil {
-		err = testproc.Build(bin)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	dir, remove := testproc.BuildForTests()
+	bin = dir
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
-		os.RemoveAll(bin)
+		remove()
 		os.Exit(status)
 	}))
 }

@@ -38,17 +38,10 @@ var roles = map[string]testproc.Role{
 
 func TestMain(m *testing.M) {
 	testproc.Main(roles)
-	dir, err := os.MkdirTemp("", "filelock-soak")
-	if err == nil {
-		program = filepath.Join(dir, "filelock")
-		err = testproc.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	dir, remove := testproc.BuildForTests()
+	program = filepath.Join(dir, "filelock")
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
-		os.RemoveAll(dir)
+		remove()
 		os.Exit(status)
 	}))
 }
