@@ -54,9 +54,6 @@ func neighbour(args []string) error {
 	}
 	s.clearAll()
 	fmt.Println("laid", s.laid)
-	for leak := range s.leaks {
-		fmt.Printf("leak %q\n", leak)
-	}
 	return nil
 }
 
@@ -269,7 +266,9 @@ func (s *setter) spy(path string) {
 		return
 	}
 	st := info.Sys().(*syscall.Stat_t)
-	if st.Uid != stranger && st.Nlink == 1 {
-		s.leaks[fmt.Sprintf("%s %v", filepath.Base(path), info.Mode())] = true
+	leak := fmt.Sprintf("leak %q %v", filepath.Base(path), info.Mode())
+	if st.Uid != stranger && st.Nlink == 1 && !s.leaks[leak] {
+		s.leaks[leak] = true
+		fmt.Println(leak)
 	}
 }

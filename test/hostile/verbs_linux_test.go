@@ -99,7 +99,7 @@ func TestLaw24VerbsAmongTraps(t *testing.T) {
 				before := p.snapshot(t)
 				s := seed(t)
 				random := rand.New(rand.NewPCG(s, 3))
-				leave := p.settle(t, s)
+				_, leave := p.settle(t, s)
 				ctx, cancel := context.WithTimeout(t.Context(), locktest.Seconds(t, 1))
 				defer cancel()
 				all, ends := calls(p.dir), map[string]int{}
