@@ -59,29 +59,31 @@ func (r *request) change(ctx context.Context, t func([]byte) ([]byte, error)) er
 	return r.persist(func() error { return r.replace(ctx, t) })
 }
 
-func (r *request) replace(ctx context.Context, t func([]byte) ([]byte, error)) (err error) {
-	hold, at, err := r.lockBeside(ctx)
+func (r *request) replace(ctx context.Context, t func([]byte) ([]byte, error)) error {
+	lock, at, err := r.lockBeside()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, giveBack(hold)) }()
-	if at, err = address.Abs(at); err != nil { // t may change the working directory
-		return err
-	}
-	was, old, err := r.old(ctx, at)
-	if err != nil {
-		return err
-	}
-	content, err := t(old)
-	if err != nil {
-		return err
-	}
-	return newTurn(at).Do(ctx, func() error {
-		if err := replace.File(at, at+suffix+".new", was, r.perm, content); err != nil {
-			return &fs.PathError{Op: "replace", Path: at, Err: err}
+	return lock.Do(ctx, func(ctx context.Context) error {
+		at, err := address.Abs(at) // t may change the working directory
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+		was, old, err := r.old(ctx, at)
+		if err != nil {
+			return err
+		}
+		content, err := t(old)
+		if err != nil {
+			return err
+		}
+		return newTurn(at).Do(ctx, func() error {
+			if err := replace.File(at, at+suffix+".new", was, r.perm, content); err != nil {
+				return &fs.PathError{Op: "replace", Path: at, Err: err}
+			}
+			return nil
+		})
+	}, r.mode())
 }
 
 // old describes the file, and reads it if the request is for that. It returns
@@ -101,22 +103,19 @@ func (r *request) old(ctx context.Context, at string) (info fs.FileInfo, content
 	return info, content, err
 }
 
-func (r *request) changeInPlace(ctx context.Context, t func([]byte) ([]byte, error)) (err error) {
+func (r *request) changeInPlace(ctx context.Context, t func([]byte) ([]byte, error)) error {
 	r.flag = os.O_RDWR | os.O_CREATE
-	f, err := r.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.end()) }()
-	old, err := io.ReadAll(f)
-	if err != nil {
-		return err
-	}
-	content, err := t(old)
-	if err != nil {
-		return err
-	}
-	return overwrite(f, old, content)
+	return r.use(ctx, func(f *os.File) error {
+		old, err := io.ReadAll(f)
+		if err != nil {
+			return err
+		}
+		content, err := t(old)
+		if err != nil {
+			return err
+		}
+		return overwrite(f, old, content)
+	})
 }
 
 // A writer is a file that is changed in place.

@@ -109,6 +109,32 @@ func TestLaw11FailureOfAnyOperationLeavesNothing(t *testing.T) {
 	t.Logf("%d failures of an operation", total)
 }
 
+// TestLaw18FailingUnlockShutsNobodyOut has what nobody can release again, as it is
+// over, meet a system that never unlocks.
+func TestLaw18FailingUnlockShutsNobodyOut(t *testing.T) {
+	for way, opts := range ways {
+		for _, what := range []string{"Read", "Write", "Transform"} {
+			t.Run(way+"/"+what, func(t *testing.T) {
+				path := dataPath(t)
+				write(t, path, "old")
+				remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+					if op == fault.Unlock {
+						return unix.EIO
+					}
+					return nil
+				}})
+				defer remove()
+				want(t, uses[what](path, opts...), unix.EIO)
+				ctx, cancel := context.WithTimeout(bg, 30*time.Second)
+				defer cancel()
+				if _, err := lockedfile.Read(ctx, path, opts...); errors.Is(err, filelock.ErrLocked) {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
 func TestLeftoverThatCannotBeRemovedIsReported(t *testing.T) {
 	path := dataPath(t)
 	write(t, path+".lock.new", "half of a cont")

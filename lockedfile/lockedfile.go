@@ -52,7 +52,6 @@ import (
 	"io/fs"
 	"os"
 	"sync"
-	"syscall"
 
 	"github.com/gofilelock/filelock"
 )
@@ -140,21 +139,15 @@ func (f *File) end() error { return errors.Join(f.osFile.Close(), giveBack(f.hol
 // Read returns the content of the file at path, which it reads under the shared
 // lock. The content is returned even if the lock could not be given back.
 func Read(ctx context.Context, path string, opts ...filelock.FileOption) (content []byte, err error) {
-	f, err := Open(ctx, path, opts...)
+	r, err := newRequest(path, os.O_RDONLY, 0, opts)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, closeUnwritten(f.osFile), giveBack(f.hold)) }()
-	return io.ReadAll(f)
-}
-
-// closeUnwritten closes a file that nothing was written to: if that is interrupted
-// it is closed, and there is nothing that may not have been stored.
-func closeUnwritten(f *os.File) error {
-	if err := f.Close(); !errors.Is(err, syscall.EINTR) {
+	err = r.use(ctx, func(f *os.File) (err error) {
+		content, err = io.ReadAll(f)
 		return err
-	}
-	return nil
+	})
+	return content, err
 }
 
 // Do calls fn while it has the lock that is named by description, with ".lock"

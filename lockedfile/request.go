@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gofilelock/filelock"
@@ -105,9 +106,23 @@ func (r *request) persist(do func() error) error {
 	return &filelock.LockError{Op: "acquire", Path: r.path, Err: fmt.Errorf("%w: %w", filelock.ErrLocked, errMoved)}
 }
 
+// use calls fn with the file, open under its lock. Unlike what [giveBack] does, it
+// has the lock given back sooner or later, whatever fails: nobody else would.
+func (r *request) use(ctx context.Context, fn func(*os.File) error) error {
+	attempt := r.useBeside
+	if r.itself {
+		attempt = r.useItself
+	}
+	return r.persist(func() error { return attempt(ctx, fn) })
+}
+
 // openBeside opens the file under the lock beside it.
 func (r *request) openBeside(ctx context.Context) (*File, error) {
-	hold, at, err := r.lockBeside(ctx)
+	lock, at, err := r.lockBeside()
+	if err != nil {
+		return nil, err
+	}
+	hold, err := lock.Acquire(ctx, r.mode())
 	if err != nil {
 		return nil, err
 	}
@@ -118,17 +133,47 @@ func (r *request) openBeside(ctx context.Context) (*File, error) {
 	return r.begin(&File{osFile: f, hold: hold})
 }
 
-// lockBeside gets the lock beside the file, which is at the path that it
+func (r *request) useBeside(ctx context.Context, fn func(*os.File) error) error {
+	lock, at, err := r.lockBeside()
+	if err != nil {
+		return err
+	}
+	return lock.Do(ctx, func(ctx context.Context) (err error) {
+		f, err := r.openAt(ctx, at)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, r.close(f)) }()
+		return fn(f)
+	}, r.mode())
+}
+
+func (r *request) close(f *os.File) error {
+	if r.writes() {
+		return f.Close()
+	}
+	return closeUnwritten(f)
+}
+
+// closeUnwritten closes a file that nothing was written to: if that is interrupted
+// it is closed, and there is nothing that may not have been stored.
+func closeUnwritten(f *os.File) error {
+	if err := f.Close(); !errors.Is(err, syscall.EINTR) {
+		return err
+	}
+	return nil
+}
+
+// lockBeside returns the lock beside the file, which is at the path that it
 // returns: the request's is that of a symbolic link, perhaps.
-func (r *request) lockBeside(ctx context.Context) (hold *filelock.Hold, at string, err error) {
+func (r *request) lockBeside() (lock *filelock.FileLock, at string, err error) {
 	if err := r.look(); err != nil {
 		return nil, "", err
 	}
 	if at, err = resolve(r.path); err != nil {
 		return nil, "", err
 	}
-	hold, err = filelock.New(at+suffix, r.opts...).Acquire(ctx, r.mode())
-	return hold, at, err
+	return filelock.New(at+suffix, r.opts...), at, nil
 }
 
 // look finds out before a lock file is made what will not be opened anyway.
@@ -250,6 +295,28 @@ func (r *request) openItself(ctx context.Context) (*File, error) {
 		return nil, errors.Join(err, f.Close(), giveBack(hold))
 	}
 	return r.begin(&File{osFile: f, hold: hold})
+}
+
+func (r *request) useItself(ctx context.Context, fn func(*os.File) error) error {
+	at, err := resolve(r.path)
+	if err != nil {
+		return err
+	}
+	f, err := r.openAt(ctx, at)
+	if err != nil {
+		return err
+	}
+	err = filelock.NewFile(f, r.opts...).Do(ctx, func(context.Context) (err error) {
+		defer func() { err = errors.Join(err, r.close(f)) }()
+		if err := r.stillLeads(f); err != nil {
+			return err
+		}
+		return fn(f)
+	}, r.mode())
+	if errClose := f.Close(); !errors.Is(errClose, os.ErrClosed) { // fn was not called
+		err = errors.Join(err, errClose)
+	}
+	return err
 }
 
 // stillLeads fails with errMoved where the path of the request does not lead to f.
