@@ -153,9 +153,9 @@ func (c *crowd) goesOn(counts uint64, during any) {
 	}
 }
 
-// breakNobodys breaks a marker that names nobody, if one can be seen; or, if nothing
-// else helps, one of a process that has made it and could neither finish nor remove
-// it, and is killed first.
+// breakNobodys breaks a marker that is of none of the processes, if one can be seen;
+// or, if nothing else helps, one of a process that has made it and could neither
+// finish nor remove it, and is killed first.
 func (c *crowd) breakNobodys(kills bool) {
 	l := c.kind.New(c.locks[0])
 	s, err := l.Inspect(bg)
@@ -163,12 +163,15 @@ func (c *crowd) breakNobodys(kills bool) {
 		return
 	}
 	for i, p := range c.procs {
-		if kills && p.PID() == s.Holders[0].PID {
-			c.replace(i)
-			s.Holders[0].PID = 0
+		if p.PID() != s.Holders[0].PID {
+			continue
 		}
+		if !kills {
+			return
+		}
+		c.replace(i)
 	}
-	if s.Holders[0].PID == 0 && l.Break(bg, s) == nil {
+	if l.Break(bg, s) == nil {
 		c.broken++
 	}
 }
@@ -211,9 +214,10 @@ const chance = 100
 // TestCountingThroughEachFault has processes count while one thing goes wrong now
 // and then.
 func TestCountingThroughEachFault(t *testing.T) {
-	b := newBed(t, 0)
 	for _, k := range chosen() {
 		t.Run(k.Name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, 0)
 			c := gather(t, k, b)
 			faults := 0
 			for i, w := range wrong {
@@ -236,13 +240,12 @@ func TestCountingThroughEachFault(t *testing.T) {
 				}
 			}
 			c.disperse()
-			t.Logf("%d faults", faults)
+			t.Logf("%d faults: %v", faults, b.injected)
 			if faults == 0 || c.failures == 0 {
 				t.Error("the faults do not reach the lock")
 			}
 		})
 	}
-	t.Logf("%v", b.injected)
 }
 
 // TestCountingThroughRandomFaults has everything go wrong now and then.
