@@ -27,15 +27,30 @@ type bed struct {
 // newBed mounts a file system that believes for so long what it knows.
 func newBed(t testing.TB, ttl time.Duration) *bed {
 	t.Helper()
-	return bedOn(t, t.TempDir(), ttl)
+	return bedOn(t, backing(t), ttl)
+}
+
+// backing returns a new directory in memory, where nothing waits for a disk.
+func backing(t testing.TB) string {
+	t.Helper()
+	needMounts(t)
+	dir := t.TempDir()
+	must(t, unix.Mount("faultfs", dir, "tmpfs", 0, ""))
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+func needMounts(t testing.TB) {
+	t.Helper()
+	if os.Getenv(enclosed) == "" {
+		t.Skip("mounting needs root, and the right to unshare mounts")
+	}
 }
 
 // bedOn is newBed on a directory that there may be several of.
 func bedOn(t testing.TB, backing string, ttl time.Duration) *bed {
 	t.Helper()
-	if os.Getenv(enclosed) == "" {
-		t.Skip("mounting needs root, and the right to unshare mounts")
-	}
+	needMounts(t)
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		t.Skipf("there is no FUSE here (load the module fuse, or run with --device /dev/fuse): %v", err)
 	}

@@ -9,7 +9,7 @@ import (
 // which believes for a while what it has seen, and hears nothing of the other.
 func TestTwoStaleCaches(t *testing.T) {
 	const ttl = 300 * time.Millisecond
-	backing := t.TempDir()
+	backing := backing(t)
 	one, other := bedOn(t, backing, ttl), bedOn(t, backing, ttl)
 	for _, k := range chosen() {
 		if k.Name == "remove" {

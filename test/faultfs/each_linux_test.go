@@ -54,7 +54,7 @@ func TestEachFault(t *testing.T) {
 			v := newVictim(t, b, k)
 			for _, w := range wrong {
 				for _, releasing := range []bool{false, true} {
-					v.sufferAll(w.op, w.errnos, releasing)
+					everyWay(w.op, w.errnos, func(f Fault) int { return v.suffer(f, releasing) })
 				}
 			}
 			t.Logf("%d faults in %d trials: %d acquisitions and %d releases failed", v.struck, v.trials, v.refused, v.kept)
@@ -87,19 +87,20 @@ func newVictim(t *testing.T, b *bed, k locktest.Kind) *victim {
 	return v
 }
 
-// sufferAll has an operation fail in all ways, if it is one that takes place at all.
-func (v *victim) sufferAll(op Op, errnos []syscall.Errno, releasing bool) {
+// everyWay has an operation fail in all ways, if it is one that takes place at all:
+// suffer returns how often a fault has struck.
+func everyWay(op Op, errnos []syscall.Errno, suffer func(Fault) int) {
 	for i, errno := range errnos {
-		if v.suffer(Fault{Op: op, Errno: errno}, releasing) == 0 {
+		if suffer(Fault{Op: op, Errno: errno}) == 0 {
 			return
 		}
 		if i > 0 && !locktest.Thorough() {
 			continue
 		}
-		for n := 0; v.suffer(Fault{Op: op, Errno: errno, Skip: n, Times: 1}, releasing) > 0; n++ {
+		for n := 0; suffer(Fault{Op: op, Errno: errno, Skip: n, Times: 1}) > 0; n++ {
 		}
 	}
-	for n := 0; v.suffer(Fault{Op: op, Errno: errnos[0], Done: true, Skip: n, Times: 1}, releasing) > 0; n++ {
+	for n := 0; suffer(Fault{Op: op, Errno: errnos[0], Done: true, Skip: n, Times: 1}) > 0; n++ {
 	}
 }
 
