@@ -234,6 +234,27 @@ func TestLaw01OpenFileIsTheOneThatThePathNames(t *testing.T) {
 	}
 }
 
+// TestLaw01WhatIsReadAndChangedIsWhatThePathNames is the same of what needs no open
+// file.
+func TestLaw01WhatIsReadAndChangedIsWhatThePathNames(t *testing.T) {
+	for way, opts := range ways {
+		for what, wanted := range map[string]string{"Read": "replaced", "Write": "new content", "Transform": "replaced and more"} {
+			path := dataPath(t)
+			write(t, path, "old")
+			remove := fault.Install(atFirst(fault.Lock, func() {
+				write(t, path+"2", "replaced")
+				must(t, os.Rename(path+"2", path))
+			}))
+			err := uses[what](path, opts...)
+			remove()
+			must(t, err)
+			if got := content(t, path); got != wanted {
+				t.Errorf("%s, %s: the content is %q, want %q", way, what, got, wanted)
+			}
+		}
+	}
+}
+
 // TestLaw01LinkThatIsTurnedIsFollowedAgain has the path be a symbolic link, which is
 // made to lead elsewhere when the lock of where it led has been chosen.
 func TestLaw01LinkThatIsTurnedIsFollowedAgain(t *testing.T) {

@@ -277,13 +277,18 @@ func (r *request) openUnleased(ctx context.Context) (f *os.File, err error) {
 	return nil, &filelock.LockError{Op: "acquire", Path: r.path, Err: fmt.Errorf("%w: somebody has a lease of the file: %w", filelock.ErrLocked, errWait)}
 }
 
-// openItself opens the file and locks it.
-func (r *request) openItself(ctx context.Context) (*File, error) {
+// openFree opens the file without any lock.
+func (r *request) openFree(ctx context.Context) (*os.File, error) {
 	at, err := resolve(r.path)
 	if err != nil {
 		return nil, err
 	}
-	f, err := r.openAt(ctx, at)
+	return r.openAt(ctx, at)
+}
+
+// openItself opens the file and locks it.
+func (r *request) openItself(ctx context.Context) (*File, error) {
+	f, err := r.openFree(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -298,11 +303,7 @@ func (r *request) openItself(ctx context.Context) (*File, error) {
 }
 
 func (r *request) useItself(ctx context.Context, fn func(*os.File) error) error {
-	at, err := resolve(r.path)
-	if err != nil {
-		return err
-	}
-	f, err := r.openAt(ctx, at)
+	f, err := r.openFree(ctx)
 	if err != nil {
 		return err
 	}

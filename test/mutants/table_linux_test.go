@@ -54,8 +54,15 @@ var table = []mutant{
 	{
 		law: 1, measure: "a file that is itself locked is compared with the path",
 		file:  "lockedfile/request.go",
-		old:   "if err := r.stillLeads(f); err != nil {",
-		new:   "if err := r.stillLeads(f); err != nil && false {",
+		old:   "if err := r.stillLeads(f); err != nil {\n\t\treturn nil,",
+		new:   "if err := r.stillLeads(f); err != nil && false {\n\t\treturn nil,",
+		tests: "lockedfile", run: "^TestLaw01", pace: quick,
+	},
+	{
+		law: 1, measure: "a file that is read or changed under its own lock is compared with the path",
+		file:  "lockedfile/request.go",
+		old:   "if err := r.stillLeads(f); err != nil {\n\t\t\treturn err",
+		new:   "if err := r.stillLeads(f); err != nil && false {\n\t\t\treturn err",
 		tests: "lockedfile", run: "^TestLaw01", pace: quick,
 	},
 	{
@@ -315,7 +322,14 @@ var table = []mutant{
 		file:  "cmd/filelock/internal/leftover/temporary.go",
 		old:   "if info.ID != at.ID {\n\t\treturn ErrGone\n\t}\n",
 		new:   "_, _ = info, at\n",
-		tests: "cmd/filelock", run: "^TestLaw07|^TestGC|^TestKilledHolders",
+		tests: "cmd/filelock/internal/leftover", run: "^TestLaw07", pace: quick,
+	},
+	{
+		law: 7, measure: "gc removes a temporary file only while it has its lock",
+		file:  "cmd/filelock/internal/leftover/temporary.go",
+		old:   "if err = f.TryLock(false); err == nil {",
+		new:   "if err == nil {",
+		tests: "cmd/filelock/internal/leftover", run: "^TestLaw07", pace: quick,
 	},
 	{
 		law: 7, measure: "break ends the hold that it has shown",
