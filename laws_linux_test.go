@@ -34,17 +34,6 @@ func flockSays(t testing.TB, path string) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// atFirst returns a plan that calls do ahead of the first operation of a kind.
-func atFirst(op fault.Op, do func()) *fault.Plan {
-	var first sync.Once
-	return &fault.Plan{Before: func(o fault.Op, _ string) error {
-		if o == op {
-			first.Do(do)
-		}
-		return nil
-	}}
-}
-
 func TestLaw01LockedFileIsTheOneThatThePathNames(t *testing.T) {
 	for what, change := range map[string]func(path string) error{
 		"replaced": func(path string) error {
@@ -55,7 +44,7 @@ func TestLaw01LockedFileIsTheOneThatThePathNames(t *testing.T) {
 		for _, op := range []fault.Op{fault.Lock, fault.Fstat, fault.Lstat} {
 			path := lockPath(t)
 			write(t, path, "")
-			remove := fault.Install(atFirst(op, func() { must(t, change(path)) }))
+			remove := fault.Install(fault.AtFirst(op, func() { must(t, change(path)) }))
 			h, err := filelock.New(path).Acquire(bg)
 			remove()
 			must(t, err)
@@ -101,7 +90,7 @@ func TestLaw22ContentIsNotWrittenElsewhere(t *testing.T) {
 			write(t, precious, "precious")
 			must(t, os.Link(precious, path))
 			if again {
-				remove := fault.Install(atFirst(op, func() { must(t, errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o666))) }))
+				remove := fault.Install(fault.AtFirst(op, func() { must(t, errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o666))) }))
 				h, err := filelock.New(path, filelock.WithContent("{pid}\n")).Acquire(bg)
 				remove()
 				if err == nil {
@@ -446,7 +435,7 @@ func TestLaw24TrapsAtThePathAreRefused(t *testing.T) {
 			if _, soft := l.(*filelock.SoftFileLock); c.soft && !soft {
 				continue
 			}
-			remove := fault.Install(atFirst(fault.Open, func() { t.Errorf("%T opens a %s", l, c.says) }))
+			remove := fault.Install(fault.AtFirst(fault.Open, func() { t.Errorf("%T opens a %s", l, c.says) }))
 			_, err := l.Acquire(bg) // at once, without a limit
 			remove()
 			want(t, err, fs.ErrInvalid)
@@ -482,7 +471,7 @@ func TestLaw24TrapsThatComeBetweenAreRefused(t *testing.T) {
 			path := lockPath(t)
 			write(t, path, "")
 			l := lock(path)
-			remove := fault.Install(atFirst(fault.Open, func() { must(t, errors.Join(os.Remove(path), trap(path))) }))
+			remove := fault.Install(fault.AtFirst(fault.Open, func() { must(t, errors.Join(os.Remove(path), trap(path))) }))
 			_, err := l.TryAcquire(bg)
 			remove()
 			if err == nil {

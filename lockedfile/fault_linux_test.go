@@ -200,25 +200,13 @@ func TestFileIsClosedBeforeTheLockIsReleased(t *testing.T) {
 	}
 }
 
-// atFirst returns a plan that calls do ahead of the first operation of a kind.
-func atFirst(op fault.Op, do func()) *fault.Plan {
-	done := false
-	return &fault.Plan{Before: func(o fault.Op, _ string) error {
-		if o == op && !done {
-			done = true
-			do()
-		}
-		return nil
-	}}
-}
-
 // TestLaw01OpenFileIsTheOneThatThePathNames has the file replaced while it is
 // opened and locked.
 func TestLaw01OpenFileIsTheOneThatThePathNames(t *testing.T) {
 	for way, opts := range ways {
 		path := dataPath(t)
 		write(t, path, "old")
-		remove := fault.Install(atFirst(fault.Lock, func() {
+		remove := fault.Install(fault.AtFirst(fault.Lock, func() {
 			write(t, path+"2", "replaced")
 			must(t, os.Rename(path+"2", path))
 		}))
@@ -241,7 +229,7 @@ func TestLaw01WhatIsReadAndChangedIsWhatThePathNames(t *testing.T) {
 		for what, wanted := range map[string]string{"Read": "replaced", "Write": "new content", "Transform": "replaced and more"} {
 			path := dataPath(t)
 			write(t, path, "old")
-			remove := fault.Install(atFirst(fault.Lock, func() {
+			remove := fault.Install(fault.AtFirst(fault.Lock, func() {
 				write(t, path+"2", "replaced")
 				must(t, os.Rename(path+"2", path))
 			}))
@@ -263,7 +251,7 @@ func TestLaw01LinkThatIsTurnedIsFollowedAgain(t *testing.T) {
 	write(t, a, "a")
 	write(t, b, "b")
 	must(t, os.Symlink(a, path))
-	remove := fault.Install(atFirst(fault.Lock, func() { must(t, errors.Join(os.Remove(path), os.Symlink(b, path))) }))
+	remove := fault.Install(fault.AtFirst(fault.Lock, func() { must(t, errors.Join(os.Remove(path), os.Symlink(b, path))) }))
 	f, err := lockedfile.Edit(bg, path)
 	remove()
 	must(t, err)

@@ -445,6 +445,37 @@ func TestLaw09DirectoryOfTwoIsNotHeld(t *testing.T) {
 	}
 }
 
+// TestLaw20DirectoryIsPassedOn has somebody, who was stopped while it made its own,
+// put a file into a directory that is about to go. It alone is in it then, and that
+// is no failure of who is no longer.
+func TestLaw20DirectoryIsPassedOn(t *testing.T) {
+	for what, end := range map[string]func(*marker.Lock, *filelock.Hold) error{
+		"released": func(_ *marker.Lock, h *filelock.Hold) error { return h.Release() },
+		"broken": func(l *marker.Lock, h *filelock.Hold) error {
+			s, err := l.Inspect(bg)
+			must(t, err)
+			err = l.Break(bg, s)
+			want(t, h.Release(), filelock.ErrLost)
+			return err
+		},
+	} {
+		l := marker.NewMkdir(lockPath(t), marker.Config{})
+		h, err := l.Acquire(bg)
+		must(t, err)
+		next := filepath.Join(l.LockFile(), "web-7f00.12-34")
+		remove := fault.Install(fault.AtFirst(fault.Rmdir, func() { must(t, os.WriteFile(next, nil, 0o666)) }))
+		err = end(l, h)
+		remove()
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if now, err := l.Inspect(bg); err != nil || !now.Held || now.Holders[0].PID != 12 {
+			t.Errorf("%s: %+v, %v", what, now, err)
+		}
+		must(t, os.RemoveAll(l.LockFile()))
+	}
+}
+
 // TestLaw20DirectoryBrokenWhileItIsMadeIsContention has somebody break a directory
 // that says nothing yet: the acquisition begins anew.
 func TestLaw20DirectoryBrokenWhileItIsMadeIsContention(t *testing.T) {
