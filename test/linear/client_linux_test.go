@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -237,7 +238,14 @@ func (r *runner) breakHold() error {
 	if err != nil || !r.breaks() {
 		return err
 	}
-	return r.do(operation{Verb: breakHold}, func(*operation) error { return r.lock.Break(r.ctx, r.state) })
+	return r.do(operation{Verb: breakHold}, func(*operation) error {
+		err := r.lock.Break(r.ctx, r.state)
+		if errors.Is(err, fs.ErrInvalid) && r.kind.name == "mkdir" {
+			// Somebody whose directory had been broken took this one for it.
+			err = fmt.Errorf("%w: %w", mark.ErrBusy, err)
+		}
+		return err
+	})
 }
 
 // breaks decides whether what was inspected is broken.

@@ -64,8 +64,9 @@ type operation struct {
 	Return  int64
 
 	// What follows is found out from the rest of the history.
-	queued  bool // another goroutine of the process was acquiring meanwhile
-	crowded bool // another process was acquiring or breaking meanwhile
+	queued    bool // another goroutine of the process was acquiring meanwhile
+	releasing bool // another goroutine of the process was releasing meanwhile
+	crowded   bool // another process was acquiring or breaking meanwhile
 }
 
 // What can be seen but a process.
@@ -160,6 +161,8 @@ func (h *history) prepare() {
 			switch {
 			case other.Verb == acquire && other.Process == o.Process:
 				o.queued = true
+			case other.Verb == release && other.Process == o.Process:
+				o.releasing = true
 			case other.Verb == acquire, other.Verb == breakHold:
 				o.crowded = true
 			}

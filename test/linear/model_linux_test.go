@@ -229,6 +229,9 @@ func (h *history) stepInspect(s state, o *operation) (bool, state) {
 	case c.taken && o.Seen == o.Process:
 		c.seen = ended // it has not been told yet
 		return true, s
+	case o.releasing && o.Seen == o.Process:
+		c.seen = ended // others may have it already, but the release goes on
+		return true, s
 	}
 	return o.crowded && h.kind.crowds, s
 }
