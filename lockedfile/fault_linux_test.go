@@ -281,6 +281,35 @@ func TestLaw01ItselfReplacedForEverIsLocked(t *testing.T) {
 	}
 }
 
+// TestTransformCallsItsFunctionOnce has the function fail as another file is replaced
+// for ever, which says nothing of the one that it is called for.
+func TestTransformCallsItsFunctionOnce(t *testing.T) {
+	for way, opts := range ways {
+		path, other := dataPath(t), dataPath(t)
+		write(t, path, "old")
+		write(t, other, "old")
+		calls := 0
+		err := lockedfile.Transform(bg, path, func([]byte) ([]byte, error) {
+			calls++
+			remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+				if op == fault.Lock {
+					write(t, other+"2", "replaced")
+					must(t, os.Rename(other+"2", other))
+				}
+				return nil
+			}})
+			defer remove()
+			_, err := lockedfile.Read(bg, other, lockedfile.Itself())
+			return nil, err
+		}, opts...)
+		want(t, err, filelock.ErrLocked)
+		if calls != 1 {
+			t.Errorf("%s: it has been called %d times", way, calls)
+		}
+		wantContent(t, path, "old")
+	}
+}
+
 // TestLaw17CancelledWhileInTransform ends the context when there is nothing to
 // wait for any more.
 func TestLaw17CancelledWhileInTransform(t *testing.T) {

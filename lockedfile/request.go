@@ -96,14 +96,15 @@ var errMoved = errors.New("the file was replaced while it was opened")
 // was replaced. After that it counts as locked.
 const attempts = 100
 
-// persist does what may fail with errMoved, until it does not.
+// persist does what may fail with errMoved, until it does not. Its own error does
+// not match that: do may call somebody's function, which calls this package.
 func (r *request) persist(do func() error) error {
 	for range attempts {
 		if err := do(); !errors.Is(err, errMoved) {
 			return err
 		}
 	}
-	return &filelock.LockError{Op: "acquire", Path: r.path, Err: fmt.Errorf("%w: %w", filelock.ErrLocked, errMoved)}
+	return &filelock.LockError{Op: "acquire", Path: r.path, Err: fmt.Errorf("%w: %v", filelock.ErrLocked, errMoved)}
 }
 
 // use calls fn with the file, open under its lock. Unlike what [giveBack] does, it
