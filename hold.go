@@ -120,12 +120,20 @@ const (
 // somebody else, and with [ErrLost] if the lock was taken away meanwhile: then,
 // too, the hold has ended. After any other error the lock may still be held,
 // and Release can be called again until it returns nil or ErrNotHeld.
-func (h *Hold) Release() error {
+func (h *Hold) Release() error { return h.end(retry) }
+
+// Abandon is Release for those who will not call it again: whatever it returns,
+// the hold has ended. If the lock cannot be given back, that is left to the system,
+// which does so when the file is closed, or else it is tried again ahead of this
+// process's next acquisition.
+func (h *Hold) Abandon() error { return h.end(abandon) }
+
+func (h *Hold) end(last resort) error {
 	if !h.state.CompareAndSwap(held, releasing) {
 		return h.tenure.lock.fail("release", ErrNotHeld)
 	}
 	errFile := h.closeFile()
-	over, err := h.tenure.leave(retry)
+	over, err := h.tenure.leave(last)
 	if over {
 		h.state.Store(ended)
 		endContext(h.ctx)

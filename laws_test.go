@@ -369,6 +369,40 @@ func TestLaw18DoReportsAFailedRelease(t *testing.T) {
 	}
 }
 
+// TestLaw18AbandonedHoldHasEnded is the same of a hold, which nobody can release
+// again then.
+func TestLaw18AbandonedHoldHasEnded(t *testing.T) {
+	for _, k := range kinds() {
+		l := k.New(lockPath(t))
+		h, err := l.Acquire(bg)
+		must(t, err)
+		nested, err := l.Acquire(h.Context())
+		must(t, err)
+		must(t, nested.Abandon())
+		failure := errors.New("the system's")
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			if op == fault.Unlock || op == fault.Unlink {
+				return failure
+			}
+			return nil
+		}})
+		want(t, h.Release(), failure)
+		if !l.Held() {
+			t.Errorf("%s: the hold has ended with its release, which failed", k.Name)
+		}
+		want(t, h.Abandon(), failure)
+		if l.Held() {
+			t.Errorf("%s: the lock is held by nobody", k.Name)
+		}
+		want(t, h.Abandon(), filelock.ErrNotHeld)
+		want(t, h.Release(), filelock.ErrNotHeld)
+		remove()
+		again, err := l.TryAcquire(bg)
+		must(t, err)
+		must(t, again.Abandon())
+	}
+}
+
 func TestLaw19NotAcquiredMeansAnError(t *testing.T) {
 	cancelled, cancel := context.WithCancel(bg)
 	cancel()
