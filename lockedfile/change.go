@@ -40,12 +40,15 @@ func Write(ctx context.Context, path string, content io.Reader, perm fs.FileMode
 // Transform calls t with the content of the file at path, which is empty if
 // there is none, and has the file consist of what t returns, in the way of
 // [Write]: all of that under the lock. If t fails, the file is not touched, and
-// Transform returns the error. t must not change the bytes that it is given.
+// Transform returns the error. t must not change the bytes that it is given. What t
+// locks with ctx nests if ctx carries an owner, who has the lock of path as by
+// [filelock.Lock.Acquire].
 func Transform(ctx context.Context, path string, t func(old []byte) ([]byte, error), opts ...filelock.FileOption) error {
 	r, err := newRequest(path, os.O_RDWR, usualPerm, opts)
 	if err != nil {
 		return err
 	}
+	r.calls = true
 	return r.change(ctx, t)
 }
 
@@ -64,7 +67,7 @@ func (r *request) replace(ctx context.Context, t func([]byte) ([]byte, error)) e
 	if err != nil {
 		return err
 	}
-	return lock.Do(ctx, func(ctx context.Context) error {
+	return r.under(ctx, lock, func(ctx context.Context) error {
 		at, err := address.Abs(at) // t may change the working directory
 		if err != nil {
 			return err
@@ -83,7 +86,7 @@ func (r *request) replace(ctx context.Context, t func([]byte) ([]byte, error)) e
 			}
 			return nil
 		})
-	}, r.mode())
+	})
 }
 
 // old describes the file, and reads it if the request is for that. It returns

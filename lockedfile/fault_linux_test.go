@@ -135,6 +135,34 @@ func TestLaw18FailingUnlockShutsNobodyOut(t *testing.T) {
 	}
 }
 
+// TestLaw18FailingUnlockAfterAFailedOpening is the same of a file that is locked, and
+// not to be had then: there is a link in its place that leads nowhere.
+func TestLaw18FailingUnlockAfterAFailedOpening(t *testing.T) {
+	for way, opts := range ways {
+		for _, what := range []string{"Open", "Create", "Edit"} {
+			t.Run(way+"/"+what, func(t *testing.T) {
+				path := dataPath(t)
+				write(t, path, "old")
+				must(t, os.Link(path, path+"2"))
+				remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+					switch op {
+					case fault.Lock:
+						must(t, errors.Join(os.Remove(path), os.Symlink(path, path)))
+					case fault.Unlock:
+						return unix.EIO
+					}
+					return nil
+				}})
+				err := uses[what](path, opts...)
+				remove()
+				want(t, err, unix.ELOOP, unix.EIO)
+				wantFree(t, path+"2")
+				wantFree(t, path+".lock")
+			})
+		}
+	}
+}
+
 func TestLeftoverThatCannotBeRemovedIsReported(t *testing.T) {
 	path := dataPath(t)
 	write(t, path+".lock.new", "half of a cont")

@@ -133,9 +133,6 @@ func (f *File) Close() error {
 	return errors.Join(errFile, errLock)
 }
 
-// end is Close for a file that nobody will close again.
-func (f *File) end() error { return errors.Join(f.osFile.Close(), giveBack(f.hold)) }
-
 // Read returns the content of the file at path, which it reads under the shared
 // lock. The content is returned even if the lock could not be given back.
 func Read(ctx context.Context, path string, opts ...filelock.FileOption) (content []byte, err error) {

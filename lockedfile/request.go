@@ -26,6 +26,7 @@ type request struct {
 	flag   int
 	perm   fs.FileMode
 	makes  bool // the file, if there is none
+	calls  bool // a function of the caller's, under the lock
 	itself bool // is what is locked
 	opts   []filelock.FileOption
 }
@@ -107,14 +108,32 @@ func (r *request) persist(do func() error) error {
 	return &filelock.LockError{Op: "acquire", Path: r.path, Err: fmt.Errorf("%w: %v", filelock.ErrLocked, errMoved)}
 }
 
-// use calls fn with the file, open under its lock. Unlike what [giveBack] does, it
-// has the lock given back sooner or later, whatever fails: nobody else would.
+// use calls fn with the file, open under its lock.
 func (r *request) use(ctx context.Context, fn func(*os.File) error) error {
 	attempt := r.useBeside
 	if r.itself {
 		attempt = r.useItself
 	}
 	return r.persist(func() error { return attempt(ctx, fn) })
+}
+
+// under calls fn while it has the lock. A function of the caller's that fn calls may
+// wait for another lock, and knows no context but the caller's: so the owner has this
+// one as by an Acquire, of which [filelock.ErrDeadlock] is told.
+func (r *request) under(ctx context.Context, lock *filelock.FileLock, fn func(context.Context) error) (err error) {
+	if !r.calls {
+		return lock.Do(ctx, fn, r.mode())
+	}
+	hold, err := lock.Acquire(ctx, r.mode())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if errLock := hold.Abandon(); errLock != nil {
+			err = errors.Join(err, errLock)
+		}
+	}()
+	return fn(hold.Context())
 }
 
 // openBeside opens the file under the lock beside it.
@@ -129,7 +148,7 @@ func (r *request) openBeside(ctx context.Context) (*File, error) {
 	}
 	f, err := r.openAt(ctx, at)
 	if err != nil {
-		return nil, errors.Join(err, giveBack(hold))
+		return nil, errors.Join(err, hold.Abandon())
 	}
 	return r.begin(&File{osFile: f, hold: hold})
 }
@@ -139,14 +158,14 @@ func (r *request) useBeside(ctx context.Context, fn func(*os.File) error) error 
 	if err != nil {
 		return err
 	}
-	return lock.Do(ctx, func(ctx context.Context) (err error) {
+	return r.under(ctx, lock, func(ctx context.Context) (err error) {
 		f, err := r.openAt(ctx, at)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, r.close(f)) }()
 		return fn(f)
-	}, r.mode())
+	})
 }
 
 func (r *request) close(f *os.File) error {
@@ -298,7 +317,7 @@ func (r *request) openItself(ctx context.Context) (*File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	if err := r.stillLeads(f); err != nil {
-		return nil, errors.Join(err, f.Close(), giveBack(hold))
+		return nil, errors.Join(err, f.Close(), hold.Abandon())
 	}
 	return r.begin(&File{osFile: f, hold: hold})
 }
@@ -308,13 +327,13 @@ func (r *request) useItself(ctx context.Context, fn func(*os.File) error) error 
 	if err != nil {
 		return err
 	}
-	err = filelock.NewFile(f, r.opts...).Do(ctx, func(context.Context) (err error) {
+	err = r.under(ctx, filelock.NewFile(f, r.opts...), func(context.Context) (err error) {
 		defer func() { err = errors.Join(err, r.close(f)) }()
 		if err := r.stillLeads(f); err != nil {
 			return err
 		}
 		return fn(f)
-	}, r.mode())
+	})
 	if errClose := f.Close(); !errors.Is(errClose, os.ErrClosed) { // fn was not called
 		err = errors.Join(err, errClose)
 	}
@@ -338,17 +357,8 @@ func (r *request) stillLeads(f *os.File) error {
 func (r *request) begin(f *File) (*File, error) {
 	if r.flag&os.O_TRUNC != 0 {
 		if err := f.Truncate(0); err != nil {
-			return nil, errors.Join(err, f.end())
+			return nil, errors.Join(err, f.osFile.Close(), f.hold.Abandon())
 		}
 	}
 	return f, nil
-}
-
-// giveBack releases a hold that nobody will release again.
-func giveBack(hold *filelock.Hold) error {
-	err := hold.Release()
-	if err != nil {
-		hold.Release() // once more, in case that it goes on
-	}
-	return err
 }
