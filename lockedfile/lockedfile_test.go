@@ -281,6 +281,29 @@ func TestLaw20ErrorsAreToldApart(t *testing.T) {
 	})
 }
 
+// TestErrorNamesTheHolder has one who does not wait ask later who it was.
+func TestErrorNamesTheHolder(t *testing.T) {
+	eachWay(t, func(t *testing.T, path string, with func(...filelock.FileOption) []filelock.FileOption) {
+		f, err := lockedfile.Edit(bg, path, with()...)
+		must(t, err)
+		for what, try := range map[string]func(opts ...filelock.FileOption) error{
+			"Edit": func(opts ...filelock.FileOption) error { return ignore(lockedfile.Edit(bg, path, opts...)) },
+			"Write": func(opts ...filelock.FileOption) error {
+				return lockedfile.Write(bg, path, strings.NewReader("x"), 0o666, opts...)
+			},
+		} {
+			err, ok := try(with(filelock.NonBlocking())...).(*filelock.LockError)
+			if !ok {
+				t.Fatalf("%s fails with %T", what, err)
+			}
+			if h, ok := err.Holder(); !ok || h.PID != os.Getpid() {
+				t.Errorf("%s: the holder is %v, %v", what, h, ok)
+			}
+		}
+		must(t, f.Close())
+	})
+}
+
 func TestItselfHasNoLockFile(t *testing.T) {
 	path := dataPath(t)
 	for what, o := range map[string]filelock.FileOption{

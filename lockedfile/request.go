@@ -314,7 +314,7 @@ func (r *request) openItself(ctx context.Context) (*File, error) {
 	}
 	hold, err := filelock.NewFile(f, r.opts...).Acquire(ctx, r.mode())
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, notLocked(f, err)
 	}
 	if err := r.stillLeads(f); err != nil {
 		return nil, errors.Join(err, f.Close(), hold.Abandon())
@@ -327,15 +327,29 @@ func (r *request) useItself(ctx context.Context, fn func(*os.File) error) error 
 	if err != nil {
 		return err
 	}
+	called := false
 	err = r.under(ctx, filelock.NewFile(f, r.opts...), func(context.Context) (err error) {
+		called = true
 		defer func() { err = errors.Join(err, r.close(f)) }()
 		if err := r.stillLeads(f); err != nil {
 			return err
 		}
 		return fn(f)
 	})
-	if errClose := f.Close(); !errors.Is(errClose, os.ErrClosed) { // fn was not called
-		err = errors.Join(err, errClose)
+	if !called {
+		return notLocked(f, err)
+	}
+	return err
+}
+
+// notLocked closes f, of which the lock is not to be had for the reason err. Who has
+// it can be told only as long as f is open.
+func notLocked(f *os.File, err error) error {
+	if locked := (*filelock.LockError)(nil); errors.As(err, &locked) {
+		locked.Holder()
+	}
+	if errClose := closeUnwritten(f); errClose != nil {
+		return errors.Join(err, errClose)
 	}
 	return err
 }
