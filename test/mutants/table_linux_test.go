@@ -661,6 +661,13 @@ var table = []mutant{
 		tests: ".", run: "^TestLaw18", pace: quick,
 	},
 	{
+		law: 18, measure: "an abandoned hold ends whatever fails",
+		file:  "hold.go",
+		old:   "return h.end(abandon)",
+		new:   "return h.end(retry)",
+		tests: ".", run: "^TestLaw18", pace: quick,
+	},
+	{
 		law: 18, measure: "a release that nobody repeats is owed",
 		file:  "queue.go",
 		old:   "owed = &debt{g, t.lock}\n\t\t}",
