@@ -236,7 +236,7 @@ func TestKilledProcessesNeverHoldTogether(t *testing.T) {
 	d, file, path := bed(t)
 	list := filepath.Join(t.TempDir(), "list")
 	must(t, os.WriteFile(list, nil, 0o644))
-	broken, n := 0, locktest.Kills(t, 100)/2
+	broken, n := 0, locktest.Kills(t, 40)/2
 	start := func() *testproc.Proc { return testproc.Start(t, "log", file, path, list) }
 	a, b := start(), start()
 	for range n {
