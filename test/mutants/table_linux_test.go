@@ -292,8 +292,8 @@ var table = []mutant{
 	{
 		law: 7, measure: "a directory is known by its number",
 		file:  "marker/mkdir.go",
-		old:   "mark.RemoveDirectory(f.path, f.evidence.Info.ID, func",
-		new:   "mark.RemoveDirectory(f.path, func() sys.ID { now, _ := sys.Lstat(f.path); return now.ID }(), func",
+		old:   "emptyAndRemove(f.path, f.evidence.Info.ID, func",
+		new:   "emptyAndRemove(f.path, func() sys.ID { now, _ := sys.Lstat(f.path); return now.ID }(), func",
 		tests: "marker", run: "^TestLaw07SameName", pace: quick,
 	},
 	{
@@ -302,6 +302,13 @@ var table = []mutant{
 		old:   "now.ModTime != f.evidence.Info.ModTime",
 		new:   "now.ModTime != f.evidence.Info.ModTime && false",
 		tests: "marker", run: "^TestLaw07SameName", pace: quick,
+	},
+	{
+		law: 20, measure: "a directory that is another's by now has been given back",
+		file:  "marker/mkdir.go",
+		old:   "if emptied && !removed && passedOn(path) {",
+		new:   "if emptied && !removed && passedOn(path) && false {",
+		tests: "marker", run: "^TestLaw20", pace: quick,
 	},
 	{
 		law: 7, measure: "a symbolic link is known by its number",
