@@ -75,7 +75,8 @@ func Roles(kinds ...Kind) map[string]testproc.Role {
 }
 
 // hold is a process that takes and gives back a lock as it is told, and says
-// when it has done so. Its arguments are the path, and "shared" perhaps.
+// when it has done so, or why not, in a line. Its arguments are the path, and
+// "shared" perhaps.
 func (k Kind) hold(args []string) error {
 	ctx := context.Background()
 	var opts []filelock.FileOption
@@ -97,7 +98,7 @@ func (k Kind) hold(args []string) error {
 			return fmt.Errorf("unknown command %q", command)
 		}
 		if err != nil {
-			fmt.Println(err)
+			fmt.Println(strings.ReplaceAll(err.Error(), "\n", "; "))
 			continue
 		}
 		fmt.Println("done")
