@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/gofilelock/filelock/internal/fault"
@@ -26,8 +27,8 @@ func Rmdir(path string) error {
 // no symbolic links.
 func Symlink(target, path string) error {
 	err := call(fault.Symlink, path, func() error { return symlink(target, path) })
-	if errors.Is(err, syscall.EACCES) {
-		return err // of the directory, most likely; before a link, a file has been made in it
+	if errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM) && immutable(filepath.Dir(path)) {
+		return err // of the directory; before a link, a file has been made in it
 	}
 	return nameError(err)
 }

@@ -16,3 +16,5 @@ func rmdir(path string) error { return os.Remove(path) }
 func symlink(target, path string) error { return ErrNoNames }
 
 func nameError(err error) error { return err }
+
+func immutable(string) bool { return false }

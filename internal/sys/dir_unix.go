@@ -16,3 +16,6 @@ const notSymlink = unix.EINVAL
 
 func rmdir(path string) error           { return syscall.Rmdir(path) }
 func symlink(target, path string) error { return syscall.Symlink(target, path) }
+
+// immutable reports whether nobody may make anything in the directory, be it root.
+func immutable(dir string) bool { return unix.Access(dir, unix.W_OK) == unix.EPERM }

@@ -16,3 +16,5 @@ func rmdir(path string) error {
 
 // symlink fails: most users may make none.
 func symlink(target, path string) error { return windows.ERROR_NOT_SUPPORTED }
+
+func immutable(string) bool { return false }
