@@ -57,10 +57,13 @@ func markerKind(name string, make func(string, marker.Config, ...filelock.Option
 }
 
 func leaseKind(lifetime time.Duration) locktest.Kind {
+	return leaseOf("lease", lease.Config{Lifetime: lifetime, Slop: 200 * time.Millisecond})
+}
+
+func leaseOf(name string, c lease.Config) locktest.Kind {
 	return locktest.Kind{
-		Name: "lease",
+		Name: name,
 		New: func(path string, opts ...filelock.FileOption) locktest.Lock {
-			c := lease.Config{Lifetime: lifetime, Slop: 200 * time.Millisecond}
 			return lease.New(path, c, locktest.Options(opts)...)
 		},
 		CanBreak: true,
