@@ -46,11 +46,13 @@ const (
 type hub struct {
 	poll bool // somebody waits for events; one of those who do reads for all
 
-	mu      sync.Mutex // guards the next four
+	mu      sync.Mutex // guards the next six; no file is looked for under it
 	cleaner Cleaner
 	fd      int                // while there are watches
 	file    *os.File           // with fd, nil unless somebody waits
 	watches map[int32][]*Watch // those on each file, also on one that is gone
+	adding  int                // watches that are being added
+	ended   int                // how many have ended that may be one of these
 
 	reading chan struct{} // holds an element: the right to read, into buffer
 	buffer  []byte
@@ -83,12 +85,29 @@ func NewWatch(path string, mask uint32) (*Watch, error) {
 	}
 	w := &Watch{hub: h, path: path, mask: mask, signal: make(chan struct{}, 1)}
 	var err error
-	if w.wd, err = h.add(path, mask); err != nil {
+	if w.wd, err = h.addLast(path, mask); err != nil {
 		h.cleanUp()
 		return nil, err
 	}
 	h.watches[w.wd] = append(h.watches[w.wd], w)
 	return w, nil
+}
+
+// addLast is add without the mutex, which it is called under: a file server may take
+// for ever to find the file, and others wait for theirs. It adds until no watch has
+// ended meanwhile, as that may be the one.
+func (h *hub) addLast(path string, mask uint32) (wd int32, err error) {
+	h.adding++
+	defer func() { h.adding-- }()
+	for {
+		fd, ended := h.fd, h.ended
+		h.mu.Unlock()
+		wd, err = add(fd, path, mask)
+		h.mu.Lock()
+		if err != nil || ended == h.ended {
+			return wd, err
+		}
+	}
 }
 
 func (h *hub) open() error {
@@ -135,10 +154,11 @@ func (h *hub) cleanUp() {
 		for wd, watches := range h.watches {
 			if len(watches) == 0 {
 				delete(h.watches, wd)
+				h.ended++
 				unix.InotifyRmWatch(h.fd, uint32(wd)) // fails if the file is gone
 			}
 		}
-		if len(h.watches) == 0 {
+		if len(h.watches) == 0 && h.adding == 0 {
 			h.close()
 		}
 	})
@@ -147,11 +167,12 @@ func (h *hub) cleanUp() {
 // add has the instance watch what is at path itself. It knows one mask for each
 // file, so this one is added: to replace it would, for an instant, leave others
 // who watch the file without their events.
-func (h *hub) add(path string, mask uint32) (wd int32, err error) {
+func add(fd int, path string, mask uint32) (wd int32, err error) {
 	if err := fault.Before(fault.Watch, path); err != nil {
 		return 0, err
 	}
-	n, err := unix.InotifyAddWatch(h.fd, path, mask|unix.IN_DONT_FOLLOW|unix.IN_MASK_ADD)
+	n, err := unix.InotifyAddWatch(fd, path, mask|unix.IN_DONT_FOLLOW|unix.IN_MASK_ADD)
+	err = fault.After(fault.Watch, path, err)
 	return int32(n), os.NewSyscallError("inotify_add_watch", err)
 }
 
@@ -268,6 +289,9 @@ func (h *hub) dispatch(events []byte) {
 			}
 		case name > 0: // something in a directory
 		default:
+			if mask&unix.IN_IGNORED != 0 {
+				h.ended++
+			}
 			tell(h.watches[wd], mask)
 		}
 	}

@@ -525,6 +525,79 @@ func TestNewWatchFails(t *testing.T) {
 	}
 }
 
+// TestWatchThatHangsKeepsNobodyFromTheirs has the look-up of one file never end, as
+// a file server can. Others are watched, heard and let go of meanwhile.
+func TestWatchThatHangsKeepsNobodyFromTheirs(t *testing.T) {
+	settle(t)
+	hanging, path, begun, end := newFile(t), newFile(t), make(chan struct{}), make(chan struct{})
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, at string) error {
+		if op == fault.Watch && at == hanging {
+			close(begun)
+			<-end
+		}
+		return nil
+	}})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		w, err := NewWatch(hanging, Vanishing)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		useFile(t, hanging, sys.ReadWrite)
+		if e, err := w.Await(bounded(t), time.Minute); e != Happened || err != nil {
+			t.Errorf("the file that was found at last: %v, %v", e, err)
+		}
+		w.Close()
+	})
+	<-begun
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w := newWatch(t, path, Vanishing)
+		useFile(t, path, sys.ReadWrite)
+		if e, err := w.Await(bounded(t), time.Minute); e != Happened || err != nil {
+			t.Errorf("another file: %v, %v", e, err)
+		}
+		w.Close()
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Error("another file cannot be watched")
+	}
+	close(end)
+	<-done
+	wg.Wait()
+	remove()
+	settle(t)
+}
+
+// TestWatchThatEndsBeforeItIsKnownIsMadeAgain has the file of a watch be another one
+// by the time that its number is known, and that be read by somebody else.
+func TestWatchThatEndsBeforeItIsKnownIsMadeAgain(t *testing.T) {
+	settle(t)
+	path, reader := newFile(t), newWatch(t, newFile(t), Vanishing)
+	added := 0
+	remove := fault.Install(&fault.Plan{After: func(op fault.Op, at string, err error) error {
+		if op == fault.Watch && at == path {
+			if added++; added == 1 {
+				must(t, os.Remove(path))
+				must(t, os.WriteFile(path, nil, 0o600))
+				reader.Look()
+			}
+		}
+		return err
+	}})
+	w := newWatch(t, path, Vanishing)
+	remove()
+	w.Look()
+	useFile(t, path, sys.ReadWrite)
+	if e := w.Look(); added != 2 || e != Happened {
+		t.Errorf("it was made %d times, and heard %v", added, e)
+	}
+}
+
 func TestPauseWithoutEventsPolls(t *testing.T) {
 	path := newFile(t)
 	for op, errno := range map[fault.Op]error{fault.Notify: unix.EMFILE, fault.Watch: unix.ENOSPC} {
