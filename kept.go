@@ -1,6 +1,8 @@
 package filelock
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,9 +16,10 @@ import (
 var kept = struct {
 	sync.Mutex
 	places  map[string]*place
-	open    int // how many of them have a file open
+	open    int                      // how many files there are, until they have been closed
+	closing map[*sync.Mutex]struct{} // each is locked for as long as one is being closed
 	cleaner wait.Cleaner
-}{places: map[string]*place{}}
+}{places: map[string]*place{}, closing: map[*sync.Mutex]struct{}{}}
 
 // A place is what is remembered of a lock after its release.
 type place struct {
@@ -109,15 +112,20 @@ func cleanKept() {
 	})
 }
 
-// closeKept forgets everything at once.
+// closeKept forgets everything at once, and returns when it has been closed.
 func closeKept() {
 	kept.Lock()
-	defer kept.Unlock()
 	dropKept(0)
+	closing := slices.Collect(maps.Keys(kept.closing))
+	kept.Unlock()
+	for _, c := range closing {
+		c.Lock()
+		defer c.Unlock()
+	}
 }
 
-// dropKept forgets what has been idle for so long. Nobody hears of a close that
-// fails: nothing has been written that could be lost.
+// dropKept forgets what has been idle for so long. It is called with the lock on
+// kept.
 func dropKept(idle time.Duration) {
 	for key, p := range kept.places {
 		if time.Since(p.released) < idle {
@@ -125,8 +133,24 @@ func dropKept(idle time.Duration) {
 		}
 		delete(kept.places, key)
 		if p.grant != nil {
-			kept.open--
-			p.grant.close()
+			beginClosing(p.grant)
 		}
 	}
+}
+
+// beginClosing has g closed without the lock on kept: on a file system that hangs
+// that takes for ever, and other locks are on others. Nobody hears of a close that
+// fails: nothing has been written that could be lost.
+func beginClosing(g keptGrant) {
+	c := &sync.Mutex{}
+	c.Lock()
+	kept.closing[c] = struct{}{}
+	go func() {
+		g.close()
+		kept.Lock()
+		defer kept.Unlock()
+		kept.open--
+		delete(kept.closing, c)
+		c.Unlock()
+	}()
 }
