@@ -533,6 +533,18 @@ func (q *queue) settled() error {
 	return q.settleDebts()
 }
 
+// releaseAll ends all holds of the lock, and gives the reference to q back.
+func (q *queue) releaseAll() error {
+	defer q.drop()
+	var errs []error
+	for _, t := range q.allTenures() {
+		if err := t.leaveAll(); !errors.Is(err, ErrNotHeld) {
+			errs = append(errs, t.lock.fail("release", err))
+		}
+	}
+	return errors.Join(append(errs, q.settled())...)
+}
+
 // grantOf returns the grant that t has, nil if t does not go on.
 func (q *queue) grantOf(t *tenure) Grant {
 	q.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -280,20 +281,28 @@ func (l *core) Break(ctx context.Context, s State) error {
 // is about to call os.Exit: markers of soft locks would be left behind. It also
 // waits for releases that others have begun. Goroutines that wait for a lock get
 // it then, so end them before, by their contexts.
+//
+// On a file system that hangs it does not return, but has given back what is
+// elsewhere all the same.
 func ReleaseAll() error {
-	var errs []error
-	for _, q := range allQueues() {
-		for _, t := range q.allTenures() {
-			if err := t.leaveAll(); !errors.Is(err, ErrNotHeld) {
-				errs = append(errs, t.lock.fail("release", err))
-			}
-		}
-		errs = append(errs, q.settled())
-		q.drop()
+	queues := allQueues()
+	errs := make([]error, len(queues))
+	var all sync.WaitGroup
+	some := make(chan struct{}, mostReleases)
+	for i, q := range queues {
+		some <- struct{}{}
+		all.Go(func() {
+			errs[i] = q.releaseAll()
+			<-some
+		})
 	}
+	all.Wait()
 	closeKept()
 	return errors.Join(errs...)
 }
+
+// mostReleases is how many locks are given back at once: each takes a thread.
+const mostReleases = 64
 
 // lookupTime limits how long it may take to find out who has a lock.
 const lookupTime = 2 * time.Second

@@ -76,24 +76,40 @@ func (b *bed) heal() int { return b.carryOut(Plan{}) }
 
 func (b *bed) carryOut(p Plan) (struck int) {
 	b.t.Helper()
-	line, err := json.Marshal(p)
-	must(b.t, err)
-	b.server.Say(string(line))
+	b.say(p)
 	return b.report()
 }
 
 func (b *bed) report() (struck int) {
 	b.t.Helper()
-	line := b.server.Line()
-	var by map[Op]int
-	if err := json.Unmarshal([]byte(line), &by); err != nil {
-		b.t.Fatalf("the server says %q", line)
-	}
-	for op, n := range by {
+	for op, n := range b.read() {
 		b.injected[op] += n
 		struck += n
 	}
 	return struck
+}
+
+// strikes reports whether what goes wrong now has done so.
+func (b *bed) strikes() bool {
+	b.t.Helper()
+	b.say(Plan{Look: true})
+	return len(b.read()) > 0
+}
+
+func (b *bed) say(p Plan) {
+	b.t.Helper()
+	line, err := json.Marshal(p)
+	must(b.t, err)
+	b.server.Say(string(line))
+}
+
+func (b *bed) read() (by map[Op]int) {
+	b.t.Helper()
+	line := b.server.Line()
+	if err := json.Unmarshal([]byte(line), &by); err != nil {
+		b.t.Fatalf("the server says %q", line)
+	}
+	return by
 }
 
 // settle has temporary directories of the test be in the bed.

@@ -1,6 +1,7 @@
 package faultfs
 
 import (
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"syscall"
@@ -35,19 +36,21 @@ const (
 
 // A Fault is what befalls operations of one kind.
 type Fault struct {
-	Op     Op
+	Op     Op            // "": of all kinds
 	Errno  syscall.Errno // 0: they are late and no more
 	Done   bool          // they take place all the same: it is the reply that is lost
 	Skip   int           // so many go well first
 	Times  int           // so many are befallen; 0: all
 	Chance int           // in a thousand; 0: always
 	Delay  time.Duration // before they begin
+	Hang   bool          // they do not begin before there is another plan
 }
 
 // A Plan is all that goes wrong, until there is another one.
 type Plan struct {
 	Faults []Fault
 	Seed   uint64
+	Look   bool // nothing changes: that is asked for how often the last one has struck
 }
 
 // An injector carries out a plan.
@@ -57,6 +60,13 @@ type injector struct {
 	chance   *rand.Rand
 	met      []int // how many operations each fault could have befallen
 	injected map[Op]int
+	over     chan struct{} // is closed when there is another plan
+}
+
+func newInjector() *injector {
+	in := &injector{over: make(chan struct{})}
+	in.change(Plan{})
+	return in
 }
 
 // change puts another plan in force, and returns how often the last one has
@@ -64,18 +74,24 @@ type injector struct {
 func (in *injector) change(p Plan) map[Op]int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	injected := in.injected
+	injected := maps.Clone(in.injected)
+	if p.Look {
+		return injected
+	}
 	in.plan, in.chance = p, rand.New(rand.NewPCG(p.Seed, 0))
 	in.met, in.injected = make([]int, len(p.Faults)), map[Op]int{}
+	close(in.over)
+	in.over = make(chan struct{})
 	return injected
 }
 
-// next returns the fault that befalls the operation that begins now.
-func (in *injector) next(op Op) Fault {
+// next returns the fault that befalls the operation that begins now, and what is
+// closed when that plan is over.
+func (in *injector) next(op Op) (Fault, chan struct{}) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for i, f := range in.plan.Faults {
-		if f.Op != op {
+		if f.Op != op && f.Op != "" {
 			continue
 		}
 		in.met[i]++
@@ -86,9 +102,9 @@ func (in *injector) next(op Op) Fault {
 		if !f.Done {
 			in.injected[op]++
 		}
-		return f
+		return f, in.over
 	}
-	return Fault{}
+	return Fault{}, nil
 }
 
 func (in *injector) lost(op Op) {
@@ -99,8 +115,11 @@ func (in *injector) lost(op Op) {
 
 // do does an operation, or not, and returns what is answered.
 func (in *injector) do(op Op, operation func() syscall.Errno) syscall.Errno {
-	f := in.next(op)
+	f, over := in.next(op)
 	time.Sleep(f.Delay)
+	if f.Hang {
+		<-over
+	}
 	if f.Errno != 0 && !f.Done {
 		return f.Errno
 	}

@@ -17,14 +17,14 @@ import (
 // It says once that it is ready. Of each [Plan] that it reads it puts in the place
 // of the last one, and says how often that has struck, by operations.
 func Serve(dir, mountpoint string, ttl time.Duration, in io.Reader, out io.Writer) error {
-	faults := &injector{}
-	faults.change(Plan{})
+	faults := newInjector()
 	server, err := mount(dir, mountpoint, ttl, faults)
 	if err != nil {
 		return err
 	}
 	defer server.Wait()
 	defer unix.Unmount(mountpoint, unix.MNT_DETACH)
+	defer faults.change(Plan{})
 	say := json.NewEncoder(out)
 	if err := say.Encode(faults.change(Plan{})); err != nil {
 		return err
