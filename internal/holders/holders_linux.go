@@ -242,7 +242,7 @@ func lockOf(pid int, id sys.ID, kind Kind) (Lock, answer) {
 		}
 		for e := range held(text, "lock:", id.Ino, kind) {
 			a := yes
-			if e.id != id { // the last resort, since it may wait for a file server
+			if e.id != id {
 				a = leadsTo(proc+"/fd/"+fd.Name(), id)
 			}
 			if a == yes {
@@ -269,13 +269,15 @@ func hides() bool {
 	return err != nil
 }
 
-// leadsTo tells whether the descriptor at path is of the file id.
+// leadsTo tells whether the descriptor at path is of the file id. It asks no file
+// server, which may never answer and may be a stranger's: numbers do not change.
 func leadsTo(path string, id sys.ID) answer {
-	info, err := sys.Stat(path)
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &st)
 	switch {
 	case err != nil:
 		return unread(err)
-	case info.ID == id:
+	case id == sys.ID{Dev: unix.Mkdev(st.Dev_major, st.Dev_minor), Ino: st.Ino}:
 		return yes
 	}
 	return elsewhere

@@ -47,8 +47,9 @@ func needMounts(t testing.TB) {
 	}
 }
 
-// bedOn is newBed on a directory that there may be several of.
-func bedOn(t testing.TB, backing string, ttl time.Duration) *bed {
+// bedOn is newBed on a directory that there may be several of. Its locks are the
+// server's, unless they are to be the system's.
+func bedOn(t testing.TB, backing string, ttl time.Duration, systemsLocks ...string) *bed {
 	t.Helper()
 	needMounts(t)
 	if _, err := os.Stat("/dev/fuse"); err != nil {
@@ -57,7 +58,7 @@ func bedOn(t testing.TB, backing string, ttl time.Duration) *bed {
 	b := &bed{t: t, dir: filepath.Join(t.TempDir(), "bed"), injected: map[Op]int{}}
 	must(t, os.Mkdir(b.dir, 0o777))
 	t.Cleanup(func() { unix.Unmount(b.dir, unix.MNT_DETACH) }) // if the server could not
-	b.server = testproc.Start(t, "serve", backing, b.dir, ttl.String())
+	b.server = testproc.Start(t, "serve", append([]string{backing, b.dir, ttl.String()}, systemsLocks...)...)
 	b.report()
 	var st unix.Statfs_t
 	must(t, unix.Statfs(b.dir, &st))

@@ -47,6 +47,7 @@ func beside(args []string) error {
 				}
 			})
 		},
+		"inspect": func() error { _, err := k.New(args[1]).Inspect(bg); return err },
 		"take all": func() error {
 			_, err := k.New(args[1]).Acquire(bg)
 			for _, k := range chosen() {
@@ -191,10 +192,13 @@ func comesBack(t *testing.T, p *testproc.Proc) {
 // tell has p do something that must not hang. If it does, the file system is killed.
 func tell(t *testing.T, b *bed, p *testproc.Proc, command string) {
 	t.Helper()
-	defer time.AfterFunc(within, func() { b.server.Cmd.Process.Kill() }).Stop()
+	stuck := time.AfterFunc(within, func() { b.server.Cmd.Process.Kill() })
 	p.Say(command)
 	if said := p.Line(); said != "done" {
 		t.Errorf("%s: %s", command, said)
+	}
+	if !stuck.Stop() {
+		t.Fatalf("%s: that hangs as well", command)
 	}
 }
 
@@ -239,4 +243,19 @@ func TestKilledProcessThatHangsEndsWithTheFileSystem(t *testing.T) {
 	if said := k.Try(t, path); said != "done" {
 		t.Errorf("of a killed process that has ended, another one gets the lock elsewhere: %s", said)
 	}
+}
+
+// TestHolderIsLookedForWhereAFileSystemHangs has a stranger hold a lock on a file that
+// hangs, and that has the number of the file whose holder is looked for: the numbers
+// of a server's files are its own choice.
+func TestHolderIsLookedForWhereAFileSystemHangs(t *testing.T) {
+	dir := backing(t)
+	b := bedOn(t, dir, 0, "system's locks")
+	path := filepath.Join(dir, "x.lock")
+	must(t, os.WriteFile(path, nil, 0o666))
+	kindNamed("flock").Elsewhere(t, filepath.Join(b.dir, "x.lock"))
+	p := testproc.Start(t, "beside", "flock", path, backing(t))
+	b.fail(Fault{Hang: true})
+	tell(t, b, p, "inspect")
+	b.heal()
 }

@@ -12,13 +12,14 @@ import (
 )
 
 // Serve has dir shown at mountpoint, by a kernel that believes for so long what
-// it has been told of names and files, until in ends. Then it is unmounted.
+// it has been told of names and files, until in ends. Then it is unmounted. Its locks
+// are those of dir, or of the kernel alone.
 //
 // It says once that it is ready. Of each [Plan] that it reads it puts in the place
 // of the last one, and says how often that has struck, by operations.
-func Serve(dir, mountpoint string, ttl time.Duration, in io.Reader, out io.Writer) error {
+func Serve(dir, mountpoint string, ttl time.Duration, locks bool, in io.Reader, out io.Writer) error {
 	faults := newInjector()
-	server, err := mount(dir, mountpoint, ttl, faults)
+	server, err := mount(dir, mountpoint, ttl, locks, faults)
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func Serve(dir, mountpoint string, ttl time.Duration, in io.Reader, out io.Write
 	}
 }
 
-func mount(dir, mountpoint string, ttl time.Duration, faults *injector) (*fuse.Server, error) {
+func mount(dir, mountpoint string, ttl time.Duration, locks bool, faults *injector) (*fuse.Server, error) {
 	root, err := fs.NewLoopbackRoot(dir)
 	if err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func mount(dir, mountpoint string, ttl time.Duration, faults *injector) (*fuse.S
 	return fs.Mount(mountpoint, &node{root.(*fs.LoopbackNode), faults}, &fs.Options{
 		EntryTimeout: &ttl, AttrTimeout: &ttl, NegativeTimeout: &ttl,
 		MountOptions: fuse.MountOptions{
-			FsName: "faultfs", AllowOther: true, DirectMountStrict: true, EnableLocks: true,
+			FsName: "faultfs", AllowOther: true, DirectMountStrict: true, EnableLocks: locks,
 			Options: []string{"default_permissions"},
 		},
 	})
