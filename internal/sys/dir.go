@@ -66,6 +66,36 @@ func Names(path string, limit int) (names []string, err error) {
 	return names, err
 }
 
+// EachName calls do with the names in the directory at path, in no order and so many
+// of them at a time at the most, until do fails. A directory can be larger than what
+// there is of memory, and the listing of one that a stranger serves need not end.
+func EachName(path string, portion int, do func(names []string) error) error {
+	var dir *os.File
+	err := call(fault.List, path, func() (err error) {
+		dir, err = os.OpenFile(path, os.O_RDONLY|directory, 0)
+		return bare(err)
+	})
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	for {
+		names, err := dir.Readdirnames(portion)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return os.NewSyscallError(string(fault.List), bare(err))
+		}
+		if len(names) < portion {
+			dir.Close() // it is at its end; do may need descriptors
+		}
+		if err := do(names); err != nil || len(names) < portion {
+			return err
+		}
+	}
+}
+
 // bare strips the paths that package os puts around an error.
 func bare(err error) error {
 	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {

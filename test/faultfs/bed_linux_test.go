@@ -90,11 +90,11 @@ func (b *bed) report() (struck int) {
 	return struck
 }
 
-// strikes reports whether what goes wrong now has done so.
-func (b *bed) strikes() bool {
+// look returns how often what goes wrong now has done so, by operations.
+func (b *bed) look() map[Op]int {
 	b.t.Helper()
 	b.say(Plan{Look: true})
-	return len(b.read()) > 0
+	return b.read()
 }
 
 func (b *bed) say(p Plan) {

@@ -1,6 +1,7 @@
 package faultfs
 
 import (
+	"bytes"
 	"context"
 	"syscall"
 
@@ -23,11 +24,18 @@ func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (chi
 		child, errno = n.LoopbackNode.Lookup(ctx, name, out)
 		return errno
 	})
+	if n.faults.lies(Lookup) {
+		falsify(&out.Attr)
+	}
 	return child, errno
 }
 
 func (n *node) Getattr(ctx context.Context, h fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	return n.faults.do(Getattr, func() syscall.Errno { return n.LoopbackNode.Getattr(ctx, h, out) })
+	errno := n.faults.do(Getattr, func() syscall.Errno { return n.LoopbackNode.Getattr(ctx, h, out) })
+	if n.faults.lies(Getattr) {
+		falsify(&out.Attr)
+	}
+	return errno
 }
 
 func (n *node) Setattr(ctx context.Context, h fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
@@ -85,6 +93,9 @@ func (n *node) Readlink(ctx context.Context) (target []byte, errno syscall.Errno
 		target, errno = n.LoopbackNode.Readlink(ctx)
 		return errno
 	})
+	if n.faults.lies(Readlink) {
+		target = bytes.Repeat([]byte("x"), longestTarget)
+	}
 	return target, errno
 }
 
@@ -119,6 +130,10 @@ func (n *node) OpendirHandle(ctx context.Context, flags uint32) (h fs.FileHandle
 		h.(fs.FileReleasedirer).Releasedir(ctx, 0)
 		h = nil
 	}
+	if errno == 0 && n.faults.lies(List) {
+		h.(fs.FileReleasedirer).Releasedir(ctx, 0)
+		h = &endless{}
+	}
 	return h, fuseFlags, errno
 }
 
@@ -147,6 +162,9 @@ func (h *handle) Read(ctx context.Context, b []byte, off int64) (r fuse.ReadResu
 		r, errno = h.loopback.Read(ctx, b, off)
 		return errno
 	})
+	if h.faults.lies(Read) {
+		return fuse.ReadResultData(bytes.Repeat([]byte("1"), len(b))), 0
+	}
 	return r, errno
 }
 

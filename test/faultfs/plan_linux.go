@@ -3,6 +3,7 @@ package faultfs
 import (
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -44,6 +45,7 @@ type Fault struct {
 	Chance int           // in a thousand; 0: always
 	Delay  time.Duration // before they begin
 	Hang   bool          // they do not begin before there is another plan
+	Lie    bool          // what they tell is not true, and has no end
 }
 
 // A Plan is all that goes wrong, until there is another one.
@@ -105,6 +107,13 @@ func (in *injector) next(op Op) (Fault, chan struct{}) {
 		return f, in.over
 	}
 	return Fault{}, nil
+}
+
+// lies reports whether op is one that lies.
+func (in *injector) lies(op Op) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return slices.ContainsFunc(in.plan.Faults, func(f Fault) bool { return f.Lie && (f.Op == op || f.Op == "") })
 }
 
 func (in *injector) lost(op Op) {

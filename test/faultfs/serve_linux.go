@@ -52,7 +52,7 @@ func mount(dir, mountpoint string, ttl time.Duration, locks bool, faults *inject
 		EntryTimeout: &ttl, AttrTimeout: &ttl, NegativeTimeout: &ttl,
 		MountOptions: fuse.MountOptions{
 			FsName: "faultfs", AllowOther: true, DirectMountStrict: true, EnableLocks: locks,
-			Options: []string{"default_permissions"},
+			Options: []string{"default_permissions"}, DisableReadDirPlus: true,
 		},
 	})
 }

@@ -40,12 +40,19 @@ func (w *Walk) In(ctx context.Context, dir string) error {
 
 // in looks at the directory at a path, which is shown as dir.
 func (w *Walk) in(ctx context.Context, at, dir string, device uint64) error {
-	const all = -1
-	names, err := sys.Names(at, all)
-	if err != nil {
+	err := sys.EachName(at, portion, func(names []string) error { return w.these(ctx, names, at, dir, device) })
+	if err != nil && ctx.Err() == nil {
 		w.Failed(fmt.Errorf("%s: %w", dir, err))
 		return nil
 	}
+	return err
+}
+
+// portion is how many names of a directory are read at a time: of most, all.
+const portion = 100_000
+
+// these looks at some of what is in a directory.
+func (w *Walk) these(ctx context.Context, names []string, at, dir string, device uint64) error {
 	slices.Sort(names)
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
