@@ -47,9 +47,14 @@ func needMounts(t testing.TB) {
 	}
 }
 
-// bedOn is newBed on a directory that there may be several of. Its locks are the
-// server's, unless they are to be the system's.
-func bedOn(t testing.TB, backing string, ttl time.Duration, systemsLocks ...string) *bed {
+// bedOn is newBed on a directory that there may be several of.
+func bedOn(t testing.TB, backing string, ttl time.Duration) *bed {
+	t.Helper()
+	return bedOf(t, backing, ttl, "")
+}
+
+// bedOf is bedOn, mounted in that way.
+func bedOf(t testing.TB, backing string, ttl time.Duration, way Way) *bed {
 	t.Helper()
 	needMounts(t)
 	if _, err := os.Stat("/dev/fuse"); err != nil {
@@ -58,7 +63,7 @@ func bedOn(t testing.TB, backing string, ttl time.Duration, systemsLocks ...stri
 	b := &bed{t: t, dir: filepath.Join(t.TempDir(), "bed"), injected: map[Op]int{}}
 	must(t, os.Mkdir(b.dir, 0o777))
 	t.Cleanup(func() { unix.Unmount(b.dir, unix.MNT_DETACH) }) // if the server could not
-	b.server = testproc.Start(t, "serve", append([]string{backing, b.dir, ttl.String()}, systemsLocks...)...)
+	b.server = testproc.Start(t, "serve", backing, b.dir, ttl.String(), string(way))
 	b.report()
 	var st unix.Statfs_t
 	must(t, unix.Statfs(b.dir, &st))

@@ -251,7 +251,7 @@ func TestKilledProcessThatHangsEndsWithTheFileSystem(t *testing.T) {
 // of a server's files are its own choice.
 func TestHolderIsLookedForWhereAFileSystemHangs(t *testing.T) {
 	dir := backing(t)
-	b := bedOn(t, dir, 0, "system's locks")
+	b := bedOf(t, dir, 0, SystemsLocks)
 	path := filepath.Join(dir, "x.lock")
 	must(t, os.WriteFile(path, nil, 0o666))
 	kindNamed("flock").Elsewhere(t, filepath.Join(b.dir, "x.lock"))
@@ -259,4 +259,28 @@ func TestHolderIsLookedForWhereAFileSystemHangs(t *testing.T) {
 	b.fail(Fault{Hang: true})
 	tell(t, b, p, "inspect")
 	b.heal()
+}
+
+// TestMountThatOthersMayNotEnterStopsNobody has a file system hang that was mounted
+// as any user may mount one: whoever else comes to it is refused by the kernel.
+func TestMountThatOthersMayNotEnterStopsNobody(t *testing.T) {
+	b := bedOf(t, backing(t), 0, Private)
+	for dir := b.dir; strings.HasPrefix(dir, os.TempDir()+"/"); dir = filepath.Dir(dir) {
+		os.Chmod(dir, 0o777)
+	}
+	b.fail(Fault{Hang: true})
+	defer time.AfterFunc(within, func() { b.server.Cmd.Process.Kill() }).Stop()
+	for _, k := range chosen() {
+		for where, want := range map[string]string{b.dir: "permission denied", filepath.Dir(b.dir): "done"} {
+			other := testproc.StartAsNobody(t, "hold "+k.Name, filepath.Join(where, k.Name))
+			other.Say("try")
+			if said := other.Line(); !strings.Contains(said, want) {
+				t.Errorf("%s in %s: %s", k.Name, where, said)
+			}
+			must(t, other.Wait())
+		}
+	}
+	if n := b.heal(); n > 0 {
+		t.Errorf("%d operations came to the file system", n)
+	}
 }

@@ -60,12 +60,11 @@ func enclose() {
 }
 
 // serve is the process that a file system is in. It has one of its own, since
-// the tests count what they have open. Its arguments are those of [Serve],
-// and one more if it has no locks of its own.
+// the tests count what they have open. Its arguments are those of [Serve].
 func serve(args []string) error {
 	ttl, err := time.ParseDuration(args[2])
 	if err != nil {
 		return err
 	}
-	return Serve(args[0], args[1], ttl, len(args) == 3, os.Stdin, os.Stdout)
+	return Serve(args[0], args[1], ttl, Way(args[3]), os.Stdin, os.Stdout)
 }

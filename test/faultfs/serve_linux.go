@@ -11,15 +11,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// A Way is how a file system is mounted. Usually all may enter it, and its locks are
+// those of the directory that it shows.
+type Way string
+
+// The ways that are not usual.
+const (
+	SystemsLocks Way = "system's locks" // it has those of the kernel
+	Private      Way = "private"        // nobody else may enter it, as without allow_other
+)
+
 // Serve has dir shown at mountpoint, by a kernel that believes for so long what
-// it has been told of names and files, until in ends. Then it is unmounted. Its locks
-// are those of dir, or of the kernel alone.
+// it has been told of names and files, until in ends. Then it is unmounted.
 //
 // It says once that it is ready. Of each [Plan] that it reads it puts in the place
 // of the last one, and says how often that has struck, by operations.
-func Serve(dir, mountpoint string, ttl time.Duration, locks bool, in io.Reader, out io.Writer) error {
+func Serve(dir, mountpoint string, ttl time.Duration, way Way, in io.Reader, out io.Writer) error {
 	faults := newInjector()
-	server, err := mount(dir, mountpoint, ttl, locks, faults)
+	server, err := mount(dir, mountpoint, ttl, way, faults)
 	if err != nil {
 		return err
 	}
@@ -43,7 +52,7 @@ func Serve(dir, mountpoint string, ttl time.Duration, locks bool, in io.Reader, 
 	}
 }
 
-func mount(dir, mountpoint string, ttl time.Duration, locks bool, faults *injector) (*fuse.Server, error) {
+func mount(dir, mountpoint string, ttl time.Duration, way Way, faults *injector) (*fuse.Server, error) {
 	root, err := fs.NewLoopbackRoot(dir)
 	if err != nil {
 		return nil, err
@@ -51,7 +60,7 @@ func mount(dir, mountpoint string, ttl time.Duration, locks bool, faults *inject
 	return fs.Mount(mountpoint, &node{root.(*fs.LoopbackNode), faults}, &fs.Options{
 		EntryTimeout: &ttl, AttrTimeout: &ttl, NegativeTimeout: &ttl,
 		MountOptions: fuse.MountOptions{
-			FsName: "faultfs", AllowOther: true, DirectMountStrict: true, EnableLocks: locks,
+			FsName: "faultfs", AllowOther: way != Private, DirectMountStrict: true, EnableLocks: way != SystemsLocks,
 			Options: []string{"default_permissions"}, DisableReadDirPlus: true,
 		},
 	})
