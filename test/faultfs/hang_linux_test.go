@@ -76,6 +76,14 @@ func beside(args []string) error {
 	return nil
 }
 
+// startBeside starts such a process. When the test ends the file system does so first:
+// before that the process may not.
+func startBeside(t *testing.T, b *bed, args ...string) *testproc.Proc {
+	p := testproc.Start(t, "beside", args...)
+	t.Cleanup(b.server.Kill)
+	return p
+}
+
 // useAll does with locks in a directory what there is to do: it takes, waits for and
 // looks at one of each kind.
 func useAll(dir string) error {
@@ -135,7 +143,7 @@ func TestOtherLocksGoOnWhileAFileSystemHangs(t *testing.T) {
 			t.Parallel()
 			b, elsewhere := newBed(t, 0), backing(t)
 			path := filepath.Join(b.dir, "x.lock")
-			p := testproc.Start(t, "beside", k.Name, path, elsewhere)
+			p := startBeside(t, b, k.Name, path, elsewhere)
 			for _, held := range []bool{false, true} {
 				if held {
 					k.Elsewhere(t, path)
@@ -207,7 +215,7 @@ func tell(t *testing.T, b *bed, p *testproc.Proc, command string) {
 // about to end hold a lock that it cannot give back, and others that it can.
 func TestReleaseAllGivesBackWhatIsElsewhereWhileAFileSystemHangs(t *testing.T) {
 	b, elsewhere := newBed(t, 0), backing(t)
-	p := testproc.Start(t, "beside", "soft", filepath.Join(b.dir, "x.lock"), elsewhere)
+	p := startBeside(t, b, "soft", filepath.Join(b.dir, "x.lock"), elsewhere)
 	tell(t, b, p, "take all")
 	b.fail(Fault{Hang: true})
 	tell(t, b, p, "release all")
@@ -231,7 +239,7 @@ func TestReleaseAllGivesBackWhatIsElsewhereWhileAFileSystemHangs(t *testing.T) {
 // waits for a file system. It ends when that does, and its locks with it.
 func TestKilledProcessThatHangsEndsWithTheFileSystem(t *testing.T) {
 	b, elsewhere := newBed(t, 0), backing(t)
-	p := testproc.Start(t, "beside", "flock", filepath.Join(b.dir, "x.lock"), elsewhere)
+	p := startBeside(t, b, "flock", filepath.Join(b.dir, "x.lock"), elsewhere)
 	tell(t, b, p, "take all")
 	if !hangs(t, b, p, 0) {
 		t.Fatal("nothing hangs")
@@ -255,7 +263,7 @@ func TestHolderIsLookedForWhereAFileSystemHangs(t *testing.T) {
 	path := filepath.Join(dir, "x.lock")
 	must(t, os.WriteFile(path, nil, 0o666))
 	kindNamed("flock").Elsewhere(t, filepath.Join(b.dir, "x.lock"))
-	p := testproc.Start(t, "beside", "flock", path, backing(t))
+	p := startBeside(t, b, "flock", path, backing(t))
 	b.fail(Fault{Hang: true})
 	tell(t, b, p, "inspect")
 	b.heal()

@@ -31,7 +31,7 @@ func TestLaw24LiesOfAFileSystemHaveAnEnd(t *testing.T) {
 			b := newBed(t, 0)
 			path := filepath.Join(b.dir, "x.lock")
 			k.Elsewhere(t, path)
-			p := testproc.Start(t, "beside", k.Name, path, backing(t))
+			p := startBeside(t, b, k.Name, path, backing(t))
 			for _, op := range []Op{Read, Readlink, List, Getattr, ""} {
 				b.fail(Fault{Op: op, Lie: true})
 				for range rounds {
