@@ -1,3 +1,3 @@
-// Package faultfs tests the locks on a file system that fails: one that shows a
-// directory, by way of FUSE, and answers what it is told to with an error.
+// Package faultfs tests the locks on a file system that fails, hangs or lies: one that
+// shows a directory, by way of FUSE, and answers as it is told to.
 package faultfs
