@@ -16,10 +16,10 @@ import (
 var kept = struct {
 	sync.Mutex
 	places  map[string]*place
-	open    int                      // how many files there are, until they have been closed
-	closing map[*sync.Mutex]struct{} // each is locked for as long as one is being closed
+	open    int                        // how many files there are, until they have been closed
+	closing map[chan struct{}]struct{} // one for each that is being closed, and closed after it
 	cleaner wait.Cleaner
-}{places: map[string]*place{}, closing: map[*sync.Mutex]struct{}{}}
+}{places: map[string]*place{}, closing: map[chan struct{}]struct{}{}}
 
 // A place is what is remembered of a lock after its release.
 type place struct {
@@ -118,9 +118,8 @@ func closeKept() {
 	dropKept(0)
 	closing := slices.Collect(maps.Keys(kept.closing))
 	kept.Unlock()
-	for _, c := range closing {
-		c.Lock()
-		defer c.Unlock()
+	for _, closed := range closing {
+		<-closed
 	}
 }
 
@@ -142,15 +141,14 @@ func dropKept(idle time.Duration) {
 // that takes for ever, and other locks are on others. Nobody hears of a close that
 // fails: nothing has been written that could be lost.
 func beginClosing(g keptGrant) {
-	c := &sync.Mutex{}
-	c.Lock()
-	kept.closing[c] = struct{}{}
+	closed := make(chan struct{})
+	kept.closing[closed] = struct{}{}
 	go func() {
 		g.close()
 		kept.Lock()
 		defer kept.Unlock()
 		kept.open--
-		delete(kept.closing, c)
-		c.Unlock()
+		delete(kept.closing, closed)
+		close(closed)
 	}()
 }
