@@ -98,7 +98,7 @@ func (g *fileGrant) removeHeld() error {
 	if err == nil {
 		err = sys.Remove(g.path)
 	}
-	if errors.Is(err, ErrLocked) || errors.Is(err, errMoved) {
+	if errors.Is(err, ErrLocked) || errors.Is(err, errMoved) || sys.IsGone(err) {
 		return nil
 	}
 	return err

@@ -18,7 +18,7 @@ func TestTwoStaleCaches(t *testing.T) {
 		t.Run(k.Name, func(t *testing.T) {
 			c := gather(t, k, one, other)
 			c.goesOn(10, "stale caches")
-			if killable(k) {
+			if !k.CanBreak { // as above
 				c.replace(0)
 			}
 			c.goesOn(10, "stale caches")
