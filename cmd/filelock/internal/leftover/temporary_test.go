@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/gofilelock/filelock"
-	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/verify"
 )
 
@@ -45,26 +44,5 @@ func TestLaw07TemporaryFileStaysWhileSomebodyHasItsLock(t *testing.T) {
 	verify.NoError(t, l.Remove(bg))
 	if _, err := os.Lstat(l.Path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("it has not gone: %v", err)
-	}
-}
-
-// TestLaw07TemporaryFileStaysIfItsLockIsReplaced: the lock that was taken is nobody's
-// any more.
-func TestLaw07TemporaryFileStaysIfItsLockIsReplaced(t *testing.T) {
-	path, l := leave(t)
-	verify.NoError(t, os.WriteFile(path+".other", nil, 0o666))
-	replaced := false
-	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
-		if op != fault.Lock || replaced {
-			return nil
-		}
-		replaced = true
-		return os.Rename(path+".other", path)
-	}})
-	err := l.Remove(bg)
-	remove()
-	verify.Is(t, err, ErrGone)
-	if _, err := os.Lstat(l.Path); err != nil {
-		t.Error(err)
 	}
 }
