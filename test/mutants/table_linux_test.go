@@ -322,7 +322,7 @@ var table = []mutant{
 		file:  "cmd/filelock/internal/leftover/system.go",
 		old:   "err = f.TryRecordLock(false)\n",
 		new:   "",
-		tests: "cmd/filelock", run: "^TestLaw07|^TestGC|^TestKilledHolders",
+		tests: "cmd/filelock/internal/leftover", run: "^TestLaw07", pace: quick,
 	},
 	{
 		law: 7, measure: "gc sees whether what it has locked is still there",
