@@ -82,7 +82,7 @@ func (d *directory) fill(path string) error {
 // withdraw removes what has been made.
 func (d *directory) withdraw(path string) error {
 	if d.id != (sys.ID{}) {
-		_, err := emptyAndRemove(path, d.id, func(at string, _ error) error { return unlink(filepath.Join(at, d.name)) })
+		_, err := emptyAndRemove(path, d.id, d.name, func(at string, _ error) error { return unlink(filepath.Join(at, d.name)) })
 		if err == nil || errors.Is(err, mark.ErrChanged) {
 			return nil
 		}
@@ -113,7 +113,7 @@ func (d *directory) At(path string) error {
 
 // Remove removes the file and then the directory.
 func (d *directory) Remove(path string) (removed bool, err error) {
-	return emptyAndRemove(path, d.id, func(at string, locked error) error {
+	return emptyAndRemove(path, d.id, d.name, func(at string, locked error) error {
 		if locked != nil && !errors.Is(locked, sys.ErrNoLocks) {
 			return locked
 		}
@@ -126,16 +126,17 @@ func (d *directory) Remove(path string) (removed bool, err error) {
 	})
 }
 
-// emptyAndRemove is [mark.RemoveDirectory]. It has succeeded, too, if the directory
-// is another's once it has been emptied: then nothing of what was to go is there.
-func emptyAndRemove(path string, id sys.ID, empty func(at string, locked error) error) (removed bool, err error) {
+// emptyAndRemove is [mark.RemoveDirectory] for one in which there was a file of the
+// given name. It has succeeded, too, if the directory is another's once that has
+// been taken out.
+func emptyAndRemove(path string, id sys.ID, name string, empty func(at string, locked error) error) (removed bool, err error) {
 	emptied := false
 	removed, err = mark.RemoveDirectory(path, id, func(at string, locked error) error {
 		err := empty(at, locked)
 		emptied = err == nil
 		return err
 	})
-	if emptied && !removed && passedOn(path) {
+	if emptied && !removed && passedOn(path, name) {
 		return true, nil
 	}
 	return removed, err
@@ -143,13 +144,14 @@ func emptyAndRemove(path string, id sys.ID, empty func(at string, locked error) 
 
 // passedOn reports whether there is nothing but others' files in the directory: who
 // was stopped while it made its own, which was broken meanwhile, takes what stands
-// in that place for it.
-func passedOn(path string) bool {
+// in that place for it. On Windows the one that was taken out may be there still, as
+// long as somebody has it open.
+func passedOn(path, was string) bool {
 	const enough = 16
 	names, err := sys.Names(path, enough)
 	return err == nil && len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool {
 		_, ok := parseName(name)
-		return !ok
+		return !ok || name == was
 	})
 }
 
@@ -197,7 +199,7 @@ func (f *found) lookIntoDirectory() error {
 
 // removeDirectory removes the file in the directory, and the directory.
 func (f *found) removeDirectory() (removed bool, err error) {
-	return emptyAndRemove(f.path, f.evidence.Info.ID, func(at string, locked error) error {
+	return emptyAndRemove(f.path, f.evidence.Info.ID, filepath.Base(f.claim), func(at string, locked error) error {
 		if locked != nil {
 			return locked
 		}

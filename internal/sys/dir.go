@@ -17,9 +17,10 @@ func Mkdir(path string, perm fs.FileMode) error {
 	return call(fault.Mkdir, path, func() error { return bare(os.Mkdir(path, perm)) })
 }
 
-// Rmdir removes the directory at path if it is empty.
+// Rmdir removes the directory at path if it is empty. It fails with [ErrBusy] where
+// somebody on Windows has it open for more than an instant.
 func Rmdir(path string) error {
-	return call(fault.Rmdir, path, func() error { return rmdir(path) })
+	return busy(call(fault.Rmdir, path, func() error { return rmdir(path) }))
 }
 
 // Symlink makes a symbolic link at path that leads to target. It fails with

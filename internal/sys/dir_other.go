@@ -18,3 +18,5 @@ func symlink(target, path string) error { return ErrNoNames }
 func nameError(err error) error { return err }
 
 func immutable(string) bool { return false }
+
+func busy(err error) error { return err }

@@ -19,3 +19,5 @@ func symlink(target, path string) error { return syscall.Symlink(target, path) }
 
 // immutable reports whether nobody may make anything in the directory, be it root.
 func immutable(dir string) bool { return unix.Access(dir, unix.W_OK) == unix.EPERM }
+
+func busy(err error) error { return err }

@@ -292,8 +292,8 @@ var table = []mutant{
 	{
 		law: 7, measure: "a directory is known by its number",
 		file:  "marker/mkdir.go",
-		old:   "emptyAndRemove(f.path, f.evidence.Info.ID, func",
-		new:   "emptyAndRemove(f.path, func() sys.ID { now, _ := sys.Lstat(f.path); return now.ID }(), func",
+		old:   "emptyAndRemove(f.path, f.evidence.Info.ID, filepath",
+		new:   "emptyAndRemove(f.path, func() sys.ID { now, _ := sys.Lstat(f.path); return now.ID }(), filepath",
 		tests: "marker", run: "^TestLaw07SameName", pace: quick,
 	},
 	{
@@ -306,8 +306,8 @@ var table = []mutant{
 	{
 		law: 20, measure: "a directory that is another's by now has been given back",
 		file:  "marker/mkdir.go",
-		old:   "if emptied && !removed && passedOn(path) {",
-		new:   "if emptied && !removed && passedOn(path) && false {",
+		old:   "if emptied && !removed && passedOn(path, name) {",
+		new:   "if emptied && !removed && passedOn(path, name) && false {",
 		tests: "marker", run: "^TestLaw20", pace: quick,
 	},
 	{
