@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/gofilelock/filelock/internal/fault"
 )
@@ -17,7 +18,8 @@ const attempts = 100
 // for its content to be worked with. flag and perm are those of [os.OpenFile],
 // whose errors it fails with; with [Irregular] where there is anything but a file;
 // and with [ErrBusy] where somebody has a lease of the file, which the system is
-// asking back now. It never waits.
+// asking back now. It waits only on Windows, for whoever has the file open for nobody
+// else to open, as while it gets a name.
 //
 // With O_CREATE an existing file is opened without it, since in a sticky
 // directory O_CREATE on another user's file is refused. No file is made at the
@@ -59,6 +61,10 @@ func openRegular(path string, flag int, perm fs.FileMode) (*os.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	f, err := os.OpenFile(path, flag|nonBlock, perm)
+	for pause := time.Millisecond; isShut(err) && pause <= 64*time.Millisecond; pause *= 2 {
+		time.Sleep(pause)
+		f, err = os.OpenFile(path, flag|nonBlock, perm)
+	}
 	if isLeased(err) {
 		err = fmt.Errorf("%w: %w", ErrBusy, err)
 	}

@@ -14,6 +14,8 @@ const nonBlock = 0
 
 func isLeased(error) bool { return false }
 
+func isShut(error) bool { return false }
+
 // Rename renames oldpath to newpath, whatever has that name.
 func Rename(oldpath, newpath string) error {
 	return call(fault.Rename, newpath, func() error { return os.Rename(oldpath, newpath) })

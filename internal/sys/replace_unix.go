@@ -18,6 +18,8 @@ const nonBlock = unix.O_NONBLOCK
 // lease of it, which the system is asking back.
 func isLeased(err error) bool { return errors.Is(err, unix.EWOULDBLOCK) }
 
+func isShut(error) bool { return false }
+
 // Rename renames oldpath to newpath, whatever has that name.
 func Rename(oldpath, newpath string) error {
 	return call(fault.Rename, newpath, func() error { return syscall.Rename(oldpath, newpath) })

@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"errors"
 	"io/fs"
 
 	"github.com/gofilelock/filelock/internal/fault"
@@ -11,6 +12,10 @@ import (
 const nonBlock = 0
 
 func isLeased(error) bool { return false }
+
+// isShut reports whether a file could not be opened because somebody has it open for
+// nobody else to open.
+func isShut(err error) bool { return errors.Is(err, windows.ERROR_SHARING_VIOLATION) }
 
 // Rename renames oldpath to newpath, whatever has that name, and returns when
 // that is stored.
