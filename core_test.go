@@ -495,9 +495,17 @@ func TestErrorsInWords(t *testing.T) {
 			t.Errorf("%q: a holder, or a timeout", c.want)
 		}
 	}
-	l := filelock.NewLock(&backend{key: "x.lock", acquire: never, state: filelock.State{Holders: []filelock.Holder{{PID: 7}}}})
 	ctx, cancel := context.WithCancelCause(bg)
-	time.AfterFunc(time.Millisecond, func() { cancel(errors.New("shutting down")) })
+	l := filelock.NewLock(&backend{
+		key:   "x.lock",
+		state: filelock.State{Holders: []filelock.Holder{{PID: 7}}},
+		acquire: func(ctx context.Context, r filelock.Request) (filelock.Grant, error) {
+			if !r.NoWait {
+				cancel(errors.New("shutting down"))
+			}
+			return never(ctx, r)
+		},
+	})
 	_, err := l.Acquire(ctx)
 	if got := err.Error(); !strings.HasPrefix(got, "x.lock: context canceled: shutting down after ") || !strings.HasSuffix(got, ", locked by pid 7") {
 		t.Errorf("%q", got)
