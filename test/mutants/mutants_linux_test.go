@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A mutant is the product without one measure.
 type mutant struct {
-	law      int    // of docs/design.md
+	law      int    // of docs/design.md, or 0
 	measure  string // that is switched off
 	file     string
 	old, new string // what stands in the file, once, and what is put there

@@ -689,6 +689,13 @@ var table = []mutant{
 		tests: ".", run: "^TestLaw20",
 	},
 	{
+		law: 20, measure: "a directory that nobody may change is no lack of symbolic links",
+		file:  "internal/sys/dir.go",
+		old:   " || errors.Is(err, syscall.EPERM) && immutable(filepath.Dir(path)) {",
+		new:   " || errors.Is(err, syscall.EPERM) && immutable(filepath.Dir(path)) && false {",
+		tests: "test/filesystems", run: "^TestLaw18Flags",
+	},
+	{
 		law: 20, measure: "a directory that is broken while it is made is contention",
 		file:  "marker/mkdir.go",
 		old:   "f, err := sys.Create(filepath.Join(at, d.name), 0o666)\n\tif sys.IsGone(err) {",
@@ -799,6 +806,29 @@ var table = []mutant{
 		old:   "if err == unix.EINTR {\n\t\treturn nil\n\t}",
 		new:   "if err == unix.EINTR {\n\t\treturn f.Close()\n\t}",
 		tests: "internal/sys", run: "^TestLaw", pace: quick,
+	},
+
+	// What hangs keeps nobody else.
+	{
+		measure: "no file is looked for under the mutex of all who wait",
+		file:    "internal/wait/watch_linux.go",
+		old:     "h.mu.Unlock()\n\t\twd, err = add(fd, path, mask)\n\t\th.mu.Lock()\n",
+		new:     "wd, err = add(fd, path, mask)\n",
+		tests:   "test/faultfs", run: "^TestOtherLocksGoOn",
+	},
+	{
+		measure: "no file is closed under the mutex of all who lock",
+		file:    "kept.go",
+		old:     "go func() {\n\t\tg.close()\n",
+		new:     "g.close()\n\tgo func() {\n",
+		tests:   "test/filesystems", run: "^TestOtherLocksGoOn",
+	},
+	{
+		measure: "no file server is asked whose descriptor it is",
+		file:    "internal/holders/holders_linux.go",
+		old:     "unix.AT_STATX_DONT_SYNC",
+		new:     "unix.AT_STATX_FORCE_SYNC",
+		tests:   "test/faultfs", run: "^TestHolderIsLookedFor",
 	},
 
 	// The same, seen by those who know nothing of how a lock works.
