@@ -254,12 +254,13 @@ func (a *acquisition) startWaiting(ctx context.Context) error {
 	if a.start.IsZero() {
 		a.start = time.Now()
 	}
-	a.lock.log(ctx, "waiting")
-	a.news = a.announce(ctx)
+	var err error
 	if a.waiter.unlimited {
-		return a.waiter.waitBegins()
+		err = a.waiter.waitBegins()
 	}
-	return nil
+	a.lock.log(ctx, "waiting") // when it counts for others, who may close a cycle
+	a.news = a.announce(ctx)
+	return err
 }
 
 // ended says that ctx has ended the acquisition. If somebody else had the lock
