@@ -7,11 +7,10 @@ import (
 	"runtime"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 var (
@@ -60,7 +59,7 @@ var roles = locktest.Roles(flockKind, recordKind, softKind, everythingKind)
 
 func TestMain(m *testing.M) {
 	testproc.Main(roles)
-	goleak.VerifyTestMain(m)
+	verify.Main(m)
 }
 
 func TestFileLockContract(t *testing.T) {

@@ -14,8 +14,6 @@ import (
 	"testing/iotest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/testproc"
 	"github.com/gofilelock/filelock/internal/verify"
@@ -27,7 +25,7 @@ var roles = map[string]testproc.Role{}
 
 func TestMain(m *testing.M) {
 	testproc.Main(roles)
-	goleak.VerifyTestMain(m)
+	verify.Main(m)
 }
 
 var bg = context.Background()

@@ -7,11 +7,10 @@ import (
 	"slices"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 	"github.com/gofilelock/filelock/marker"
 )
 
@@ -86,7 +85,7 @@ func TestMain(m *testing.M) {
 		maps.Copy(roles, locktest.Roles(k, clearing(k)))
 	}
 	testproc.Main(roles)
-	goleak.VerifyTestMain(m)
+	verify.Main(m)
 }
 
 func TestMarkerContract(t *testing.T) {

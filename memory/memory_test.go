@@ -15,15 +15,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/verify"
 	"github.com/gofilelock/filelock/memory"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { verify.Main(m) }
 
 func TestContract(t *testing.T) {
 	process := new(memory.Space).Process(filelock.Holder{})

@@ -10,9 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 var roles = map[string]testproc.Role{"filelock": func(args []string) error {
@@ -22,7 +21,7 @@ var roles = map[string]testproc.Role{"filelock": func(args []string) error {
 
 func TestMain(m *testing.M) {
 	testproc.Main(roles)
-	goleak.VerifyTestMain(m)
+	verify.Main(m)
 }
 
 // command returns this program, to be started with args.

@@ -12,18 +12,18 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/gofilelock/filelock/internal/sys"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 var roles = map[string]testproc.Role{"hold": hold, "ask": ask}
 
 func TestMain(m *testing.M) {
 	testproc.Main(roles)
-	goleak.VerifyTestMain(m)
+	verify.Main(m)
 }
 
 // hold takes a lock of the kind and mode in its arguments and waits.

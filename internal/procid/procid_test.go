@@ -10,15 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/gofilelock/filelock/internal/procid"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 func TestMain(m *testing.M) {
 	testproc.Main(roles)
-	goleak.VerifyTestMain(m)
+	verify.Main(m)
 }
 
 // roles are those of all systems; some add to them.

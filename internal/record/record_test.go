@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/gofilelock/filelock/internal/procid"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { verify.Main(m) }
 
 var examples = []Marker{
 	{ID: procid.ID{PID: 1, Space: procid.Unstated}, Host: "h"},

@@ -6,10 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { verify.Main(m) }
 
 // pauses returns when n pauses of a wait without events end.
 func pauses(t *testing.T, longest time.Duration, n int) (at []time.Duration) {

@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 // roles are those that the tests start processes in; other files add theirs.
@@ -26,7 +25,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(enclosed) == "" {
 		enclose()
 	}
-	goleak.VerifyTestMain(m)
+	verify.Main(m)
 }
 
 // enclosed says that this process has mounts of its own.

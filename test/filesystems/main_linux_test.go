@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/gofilelock/filelock/internal/testproc"
@@ -39,7 +38,7 @@ func TestMain(m *testing.M) {
 	case os.Getpid() == 1:
 		noGround = prepareGround()
 	}
-	goleak.VerifyTestMain(m)
+	verify.Main(m)
 }
 
 // runApart runs this program once more, as the first of its namespaces.

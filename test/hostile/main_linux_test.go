@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	testproc.Main(roles)
 	dir, remove := testproc.BuildForTests()
 	bin = dir
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+	verify.Main(m, goleak.Cleanup(func(status int) {
 		remove()
 		os.Exit(status)
 	}))

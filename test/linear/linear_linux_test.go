@@ -16,18 +16,18 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
-	"go.uber.org/goleak"
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 	"github.com/gofilelock/filelock/lease"
 	"github.com/gofilelock/filelock/marker"
 )
 
 func TestMain(m *testing.M) {
 	testproc.Main(map[string]testproc.Role{"play": play})
-	goleak.VerifyTestMain(m)
+	verify.Main(m)
 }
 
 // A death is what becomes of the holds of a process that is killed.

@@ -17,7 +17,6 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/lockedfile"
-	"go.uber.org/goleak"
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
@@ -36,7 +35,7 @@ var roles = map[string]testproc.Role{
 
 func TestMain(m *testing.M) {
 	testproc.Main(roles)
-	goleak.VerifyTestMain(m)
+	verify.Main(m)
 }
 
 // A peer is another program that locks files.

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	keepToOurselves()
 	dir, remove := testproc.BuildForTests()
 	bin = dir
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+	verify.Main(m, goleak.Cleanup(func(status int) {
 		remove()
 		os.Exit(status)
 	}))

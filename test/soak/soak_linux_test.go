@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	testproc.Main(roles)
 	dir, remove := testproc.BuildForTests()
 	program = filepath.Join(dir, "filelock")
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+	verify.Main(m, goleak.Cleanup(func(status int) {
 		remove()
 		os.Exit(status)
 	}))

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
 // roles are those that the tests start processes in; other files add theirs.
@@ -16,7 +17,7 @@ var roles = map[string]testproc.Role{}
 func TestMain(m *testing.M) {
 	testproc.Main(roles)
 	useMemory()
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+	verify.Main(m, goleak.Cleanup(func(status int) {
 		if bin != "" {
 			os.RemoveAll(bin)
 		}

@@ -9,11 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/gofilelock/filelock/internal/verify"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { verify.Main(m) }
 
 // open opens the file at path, as somebody else than others who do.
 func open(t *testing.T, path string) int {
