@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -82,6 +83,32 @@ func TestLaw01WaiterFollowsAReplacedFile(t *testing.T) {
 
 // TestLaw22ContentIsNotWrittenElsewhere has a stranger link a file of the user's,
 // or a link to it, to where the lock file is to be, and take it away again.
+// TestLaw01ServerIsAskedWhatThePathNames: what it has said before may be of a file
+// that others have removed since.
+func TestLaw01ServerIsAskedWhatThePathNames(t *testing.T) {
+	dir, err := os.MkdirTemp("/dev/shm", "") // on no disk, so it may be a server's
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "x.lock")
+	var order []string
+	uninstall := fault.Install(&fault.Plan{Before: func(op fault.Op, path string) error {
+		switch op {
+		case fault.Statfs:
+			return errors.New("nobody knows")
+		case fault.Lock, fault.Stat, fault.Lstat:
+			order = append(order, string(op)+" "+path)
+		}
+		return nil
+	}})
+	h, err := filelock.New(path).Acquire(bg)
+	uninstall()
+	must(t, err)
+	must(t, h.Release())
+	if last := order[max(0, len(order)-3):]; !slices.Equal(last, []string{"lock ", "stat " + dir + "/", "lstat " + path}) {
+		t.Errorf("%q", order)
+	}
+}
+
 func TestLaw22ContentIsNotWrittenElsewhere(t *testing.T) {
 	precious := filepath.Join(t.TempDir(), "precious")
 	for _, op := range []fault.Op{fault.Open, fault.Lock, fault.Fstat, fault.Lstat, fault.Write} {

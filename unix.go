@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/gofilelock/filelock/internal/mark"
 	"github.com/gofilelock/filelock/internal/sys"
 )
 
@@ -53,11 +54,16 @@ func (g *fileGrant) leads() error {
 	if g.path == "" {
 		return nil
 	}
-	at, err := sys.Lstat(g.path)
+	at, err := mark.Lstat(g.path, !g.id.OnDisk() && !g.isLocal())
 	if sys.IsGone(err) || err == nil && at.ID != g.id {
 		return errMoved
 	}
 	return err
+}
+
+func (g *fileGrant) isLocal() bool {
+	g.local = g.local || !g.file.IsRemote()
+	return g.local
 }
 
 // goesOn reports whether the lock is held still that could not be given back. A
@@ -122,6 +128,5 @@ func (g *fileGrant) keep() (bool, error) {
 	if err != nil || !info.Fine || info.Accessed != g.accessed {
 		return false, err
 	}
-	g.local = g.local || !g.file.IsRemote()
-	return g.local && keep(g.key, g), nil
+	return g.isLocal() && keep(g.key, g), nil
 }

@@ -15,6 +15,7 @@ import (
 type directory struct {
 	id      sys.ID
 	name    string
+	remote  bool // it may be on a file server
 	emptied bool // the file has been removed
 }
 
@@ -61,7 +62,7 @@ func (d *directory) fill(path string) error {
 	if err != nil {
 		return err
 	}
-	d.id = info.ID
+	d.id, d.remote = info.ID, sys.IsRemote(at)
 	f, err := sys.Create(filepath.Join(at, d.name), 0o666)
 	if sys.IsGone(err) {
 		return fs.ErrExist
@@ -104,7 +105,11 @@ func (d *directory) At(path string) error {
 	if d.emptied {
 		at = path
 	}
-	info, err := sys.Lstat(at)
+	var info sys.Info
+	err := mark.Refresh(d.remote, path, at)
+	if err == nil {
+		info, err = sys.Lstat(at)
+	}
 	if sys.IsGone(err) || err == nil && d.emptied && info.ID != d.id {
 		return mark.ErrChanged
 	}

@@ -8,13 +8,17 @@ import (
 	"time"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/address"
 	"github.com/gofilelock/filelock/internal/mark"
 	"github.com/gofilelock/filelock/internal/sys"
 )
 
 // A symlink is a marker that is a symbolic link. It is known by where it leads:
 // to a unique name, which is of no file.
-type symlink struct{ name string }
+type symlink struct {
+	name   string
+	remote bool // it may be on a file server
+}
 
 // placeSymlink makes the link, in one step.
 func placeSymlink(path string) (mark.Marker, error) {
@@ -22,7 +26,8 @@ func placeSymlink(path string) (mark.Marker, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := symlink{name}
+	dir, _ := address.Split(path)
+	s := symlink{name, sys.IsRemote(dir)}
 	err = sys.Symlink(name, path)
 	if err == nil || s.At(path) == nil { // a server may have done what it says it has not
 		return s, nil
@@ -32,7 +37,11 @@ func placeSymlink(path string) (mark.Marker, error) {
 
 // At fails with [mark.ErrChanged] where path certainly does not lead to s.
 func (s symlink) At(path string) error {
-	target, err := sys.Readlink(path)
+	var target string
+	err := mark.Refresh(s.remote, path)
+	if err == nil {
+		target, err = sys.Readlink(path)
+	}
 	if sys.IsGone(err) || errors.Is(err, sys.ErrNoSymlink) || err == nil && target != s.name {
 		return mark.ErrChanged
 	}
@@ -107,14 +116,14 @@ func (f *found) lookAtSymlink() error {
 // removeSymlink removes the link if it is the one that was found.
 func (f *found) removeSymlink() (removed bool, err error) {
 	err = alone(f.path, func() error {
-		now, err := sys.Lstat(f.path)
+		now, err := mark.Lstat(f.path, true)
 		if err == nil && (now.ID != f.evidence.Info.ID || now.ModTime != f.evidence.Info.ModTime) || sys.IsGone(err) {
 			return mark.ErrChanged
 		}
 		if err != nil {
 			return err
 		}
-		return symlink{f.claim}.removeNow(f.path, &removed)
+		return symlink{f.claim, true}.removeNow(f.path, &removed)
 	})
 	return removed, err
 }

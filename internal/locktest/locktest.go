@@ -94,6 +94,11 @@ func (k Kind) hold(args []string) error {
 			hold, err = lock.TryAcquire(ctx)
 		case "release":
 			err = hold.Release()
+		case "break":
+			var shown filelock.State
+			if shown, err = lock.Inspect(ctx); err == nil {
+				err = lock.Break(ctx, shown)
+			}
 		default:
 			return fmt.Errorf("unknown command %q", command)
 		}

@@ -19,6 +19,7 @@ import (
 	"io"
 	"io/fs"
 
+	"github.com/gofilelock/filelock/internal/address"
 	"github.com/gofilelock/filelock/internal/sys"
 )
 
@@ -105,7 +106,7 @@ func Break(path string, e Evidence) (removed bool, err error) {
 			err = ErrChanged
 		}
 		if err == nil && e.Name != "" {
-			err = leads(e.Name, now.Info)
+			err = leads(e.Name, false, now.Info)
 		}
 		return err
 	})
@@ -137,10 +138,33 @@ func (e Evidence) same(now Evidence) bool {
 // kept from f meanwhile.
 type approval func(f sys.File, locked error) error
 
+// Lstat is [sys.Lstat], after [Refresh] if path may be on a file server.
+func Lstat(path string, remote bool) (sys.Info, error) {
+	if err := Refresh(remote, path); err != nil {
+		return sys.Info{}, err
+	}
+	return sys.Lstat(path)
+}
+
+// Refresh makes sure that who looks at the paths next sees what is there by now: what
+// a file server has told of before may have been removed by others since.
+func Refresh(remote bool, paths ...string) error {
+	for _, path := range paths {
+		if !remote {
+			break
+		}
+		dir, _ := address.Split(path)
+		if err := sys.Refresh(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // leads fails with [ErrChanged] where path certainly does not lead to the file
 // of the given description.
-func leads(path string, info sys.Info) error {
-	at, err := sys.Lstat(path)
+func leads(path string, remote bool, info sys.Info) error {
+	at, err := Lstat(path, remote)
 	if sys.IsGone(err) || err == nil && at.ID != info.ID {
 		return ErrChanged
 	}

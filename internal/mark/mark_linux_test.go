@@ -1,7 +1,10 @@
 package mark
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -30,6 +33,35 @@ func TestMarkersAreLockedForWriting(t *testing.T) {
 		uninstall()
 		if !removed || err != nil || !locked {
 			t.Errorf("%s: %v, %v, locked %v", name, removed, err, locked)
+		}
+	}
+}
+
+// TestLaw07ServerIsAskedWhereTheNameLeads: what it has said before may be of a marker
+// that others have removed since.
+func TestLaw07ServerIsAskedWhereTheNameLeads(t *testing.T) {
+	for name, make := range removers {
+		asked := map[fault.Op]string{fault.Lock: "", fault.Stat: "", fault.Lstat: "", fault.Unlink: ""}
+		var order []fault.Op
+		uninstall := fault.Install(&fault.Plan{Before: func(op fault.Op, path string) error {
+			if _, ok := asked[op]; ok {
+				asked[op] = path
+				order = append(order, op)
+			}
+			if op == fault.Statfs {
+				return errors.New("nobody knows")
+			}
+			return nil
+		}})
+		path, remove := make(t)
+		removed, err := remove()
+		uninstall()
+		last := order[max(0, len(order)-4):]
+		if !removed || err != nil || !slices.Equal(last, []fault.Op{fault.Lock, fault.Stat, fault.Lstat, fault.Unlink}) {
+			t.Errorf("%s: %v, %v, by %v", name, removed, err, order)
+		}
+		if asked[fault.Stat] != filepath.Dir(path)+"/" || asked[fault.Lstat] != path {
+			t.Errorf("%s: %v", name, asked)
 		}
 	}
 }

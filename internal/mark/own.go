@@ -148,7 +148,7 @@ func (o *Own) Touch(path string, t time.Time) (now sys.Info, err error) {
 
 // At fails with [ErrChanged] where path certainly does not lead to o.
 func (o *Own) At(path string) error {
-	at, err := sys.Lstat(path)
+	at, err := Lstat(path, o.IsRemote())
 	switch {
 	case sys.IsGone(err):
 		return ErrChanged

@@ -3,15 +3,20 @@
 package filesystems
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
 )
 
@@ -37,22 +42,27 @@ func TestGuaranteesSayWhatIsMeasuredOnNFS(t *testing.T) {
 		}
 		return
 	}
+	var measured strings.Builder
+	for line := range strings.Lines(runOnClient(t)) {
+		if _, line, found := strings.Cut(line, measuredPrefix); found {
+			measured.WriteString(strings.TrimRight(line, "\r\n") + "\n")
+		}
+	}
+	comparePage(t, "test/nfs", measured.String())
+}
+
+// runOnClient runs the same test as one of the clients, and returns what it prints.
+func runOnClient(t *testing.T) string {
 	self, err := os.Executable()
 	must(t, err)
 	out, err := exec.Command("../nfs/run", self, "-test.run=^"+t.Name()+"$", "-client").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	var measured strings.Builder
-	for line := range strings.Lines(string(out)) {
-		if _, line, found := strings.Cut(line, measuredPrefix); found {
-			measured.WriteString(strings.TrimRight(line, "\r\n") + "\n")
-		}
-	}
 	if !strings.Contains(string(out), "status 0") {
 		t.Fatalf("the client failed:\n%s", out)
 	}
-	comparePage(t, "test/nfs", measured.String())
+	return string(out)
 }
 
 // measureOnNFS has a process of this client and one of the other want each lock.
@@ -63,11 +73,97 @@ func measureOnNFS(t *testing.T) string {
 		there := filepath.Join("/nfs", p.name, "b", filepath.Base(here))
 		for _, u := range onNFS() {
 			tab.cells[cell{u.name, p.name}] = u.measureWith(t, here, func() *testproc.Proc {
-				cmd := exec.Command("b", "/program", u.name, u.path(there))
-				cmd.Env = append(os.Environ(), testproc.Environment("use")...)
-				return testproc.StartCommand(t, cmd)
+				return startOnOther(t, "use", u.name, u.path(there))
 			})
 		}
 	}
 	return tab.render(nfs, onNFS())
+}
+
+// startOnOther starts a process of the other client.
+func startOnOther(t *testing.T, role string, args ...string) *testproc.Proc {
+	cmd := exec.Command("b", append([]string{"/program"}, args...)...)
+	cmd.Env = append(os.Environ(), testproc.Environment(role)...)
+	return testproc.StartCommand(t, cmd)
+}
+
+// TestLaw07ReleaseOnNFSSparesTheSuccessor has the hold of this client be broken on
+// the other one, which takes the lock then. This one still believes that the path
+// leads to its own marker, for as long as it trusts what it has been told of names.
+func TestLaw07ReleaseOnNFSSparesTheSuccessor(t *testing.T) {
+	if !*onClient {
+		t.Log(runOnClient(t))
+		return
+	}
+	for _, p := range nfs {
+		for _, k := range kinds {
+			if !k.CanBreak {
+				continue
+			}
+			t.Run(p.name+" "+k.Name, func(t *testing.T) {
+				here := newDirIn(t, filepath.Join("/nfs", p.name, "a"))
+				there := filepath.Join("/nfs", p.name, "b", filepath.Base(here))
+				hold, err := k.New(filepath.Join(here, "x.lock")).Acquire(t.Context())
+				must(t, err)
+				other := startOnOther(t, "hold "+k.Name, filepath.Join(there, "x.lock"))
+				for _, command := range []string{"break", "try"} {
+					other.Say(command)
+					other.Expect("done")
+				}
+				select {
+				case <-hold.Lost():
+				case <-time.After(10 * time.Second):
+					t.Error("it is not told")
+				}
+				if err := hold.Release(); !errors.Is(err, filelock.ErrLost) {
+					t.Errorf("release of a hold that was broken: %v", err)
+				}
+				other.Say("release")
+				other.Expect("done")
+			})
+		}
+	}
+}
+
+// TestLaw01FileRemovedOnNFSIsNotTheLock has the other client wait for a lock whose
+// file goes with it: what the wait is for is not what the path leads to then.
+func TestLaw01FileRemovedOnNFSIsNotTheLock(t *testing.T) {
+	if !*onClient {
+		t.Log(runOnClient(t))
+		return
+	}
+	i := slices.IndexFunc(moreKinds, func(k locktest.Kind) bool { return k.Name == "remove" })
+	k := moreKinds[i]
+	for _, p := range nfs {
+		if p.name == "3,nolock" {
+			continue // the locks are those of one client
+		}
+		t.Run(p.name, func(t *testing.T) {
+			here := newDirIn(t, filepath.Join("/nfs", p.name, "a"))
+			there := filepath.Join("/nfs", p.name, "b", filepath.Base(here), "x.lock")
+			lock := k.New(filepath.Join(here, "x.lock"))
+			for range 5 {
+				hold, err := lock.Acquire(t.Context())
+				must(t, err)
+				other := startOnOther(t, "hold "+k.Name, there)
+				other.Say("try")
+				if said := other.Line(); !strings.Contains(said, "locked") {
+					t.Error(said)
+				}
+				other.Say("acquire")
+				time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond) // at whatever it is by then
+				must(t, hold.Release())
+				other.Expect("done")
+				if again, err := lock.TryAcquire(t.Context()); !errors.Is(err, filelock.ErrLocked) {
+					t.Errorf("both have it: %v", err)
+					if err == nil {
+						must(t, again.Release())
+					}
+				}
+				other.Say("release")
+				other.Expect("done")
+				must(t, other.Wait())
+			}
+		})
+	}
 }

@@ -66,6 +66,13 @@ var table = []mutant{
 		tests: "lockedfile", run: "^TestLaw01", pace: quick,
 	},
 	{
+		law: 1, measure: "the server is asked what the path names",
+		file:  "unix.go",
+		old:   "mark.Lstat(g.path, !g.id.OnDisk() && !g.isLocal())",
+		new:   "mark.Lstat(g.path, false)",
+		tests: ".", run: "^TestLaw01", pace: quick,
+	},
+	{
 		law: 2, measure: "an exclusive owner does not join those who share",
 		file:  "queue.go",
 		old:   "case w.shared:\n\t\t\tq.settle(w, verdict{outcome: entered, tenure: q.begin(w)})",
@@ -215,15 +222,22 @@ var table = []mutant{
 	{
 		law: 7, measure: "who has locked a marker sees whether the path leads to it",
 		file:  "internal/mark/remove.go",
-		old:   "if err := leads(path, info); err != nil {\n\t\treturn false, err\n\t}\n\tif err := approve",
+		old:   "if err := leads(path, remote, info); err != nil {\n\t\treturn false, err\n\t}\n\tif err := approve",
 		new:   "if err := approve",
 		tests: "internal/mark", run: "^TestSparesASuccessor", pace: quick,
 	},
 	{
+		law: 7, measure: "who has locked a marker asks the server where the path leads",
+		file:  "internal/mark/remove.go",
+		old:   "if err := leads(path, remote, info); err",
+		new:   "if err := leads(path, false, info); err",
+		tests: "internal/mark", run: "^TestLaw07", pace: quick,
+	},
+	{
 		law: 7, measure: "the path is looked at before the content",
 		file:  "internal/mark/remove.go",
-		old:   "if err := leads(path, info); err != nil {\n\t\treturn false, err\n\t}\n\tif err := approve(f, locked); err != nil {\n\t\treturn false, err\n\t}",
-		new:   "if err := approve(f, locked); err != nil {\n\t\treturn false, err\n\t}\n\tif err := leads(path, info); err != nil {\n\t\treturn false, err\n\t}",
+		old:   "if err := leads(path, remote, info); err != nil {\n\t\treturn false, err\n\t}\n\tif err := approve(f, locked); err != nil {\n\t\treturn false, err\n\t}",
+		new:   "if err := approve(f, locked); err != nil {\n\t\treturn false, err\n\t}\n\tif err := leads(path, remote, info); err != nil {\n\t\treturn false, err\n\t}",
 		tests: "internal/mark", run: "^Test", pace: quick,
 	},
 	{
