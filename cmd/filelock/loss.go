@@ -15,8 +15,10 @@ import (
 const mercy = time.Second
 
 // heedLoss ends the command if the lock is lost, unless that is to be ignored,
-// until stop is called. The end of a lease is for the guard to see to.
-func (w *work) heedLoss(command *os.Process) (stop func()) {
+// until stop is called, which reports whether anything was said of it. The end of a
+// lease is for the guard to see to.
+func (w *work) heedLoss(command *os.Process) (stop func() (told bool)) {
+	told := false
 	over, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -25,6 +27,7 @@ func (w *work) heedLoss(command *os.Process) (stop func()) {
 			return
 		case <-w.hold.Lost():
 		}
+		told = true
 		<-w.hold.Context().Done() // a moment later
 		why := context.Cause(w.hold.Context())
 		if w.set.onLoss == "ignore" {
@@ -42,9 +45,10 @@ func (w *work) heedLoss(command *os.Process) (stop func()) {
 			command.Kill()
 		}
 	}()
-	return func() {
+	return func() bool {
 		close(over)
 		<-done
+		return told
 	}
 }
 
@@ -65,21 +69,11 @@ func (w *work) unreleased(status int, err error) int {
 		}
 		return status
 	}
-	if !w.told() {
+	if !w.told { // the command may have ended in that very moment
 		w.say.lost(err, "")
 	}
 	if status == 0 || w.set.onLoss == "end" {
 		return exitLost
 	}
 	return status
-}
-
-// told reports whether the loss was noticed before the release.
-func (w *work) told() bool {
-	select {
-	case <-w.hold.Lost():
-		return true
-	default:
-		return false
-	}
 }

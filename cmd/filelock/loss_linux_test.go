@@ -101,6 +101,26 @@ func TestLossEndsTheCommand(t *testing.T) {
 	}
 }
 
+// TestLossIsToldThoughTheCommandHasEnded has the guard kill the command first: to the
+// one that has the lock, which is stopped meanwhile, both happen at once.
+func TestLossIsToldThoughTheCommandHasEnded(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		g := stubborn(t, ready, "--lease=1m")
+		g.Cmd.Process.Signal(syscall.SIGSTOP)
+		if err := os.Remove(g.path); err != nil {
+			t.Fatal(err)
+		}
+		g.dead(time.Minute)
+		time.Sleep(300 * time.Millisecond) // until it is time to look, too
+		g.Cmd.Process.Signal(syscall.SIGCONT)
+		g.Wait()
+		if text := g.said(); strings.Count(text, "the lock was lost") != 1 || g.Cmd.ProcessState.ExitCode() != exitLost {
+			t.Errorf("%v: it says %q", g.Cmd.ProcessState, text)
+		}
+	}
+}
+
 func TestLossMayBeIgnored(t *testing.T) {
 	for _, options := range [][]string{{"--soft"}, {"--lease=1m"}} {
 		g := stubborn(t, "read line; exit $line", append(options, "--on-loss=ignore", "--json")...)

@@ -196,6 +196,7 @@ type work struct {
 	say            notices
 	signals        <-chan os.Signal
 	stdout, stderr *os.File
+	told           bool // that the lock was lost
 }
 
 // run runs the command to its end and returns its exit status. It passes
@@ -230,7 +231,7 @@ func (w *work) run(command []string) int {
 	})
 	endLoss := w.heedLoss(cmd.Process)
 	err = cmd.Wait()
-	endLoss()
+	w.told = endLoss()
 	stop()
 	if cmd.ProcessState == nil {
 		return w.say.failed(err)
