@@ -147,14 +147,19 @@ func Lstat(path string, remote bool) (sys.Info, error) {
 }
 
 // Refresh makes sure that who looks at the paths next sees what is there by now: what
-// a file server has told of before may have been removed by others since.
+// a file server has told of before may have been removed by others since. It is asked
+// twice if need be, since what is not known to be there cannot be given back.
 func Refresh(remote bool, paths ...string) error {
 	for _, path := range paths {
 		if !remote {
 			break
 		}
 		dir, _ := address.Split(path)
-		if err := sys.Refresh(dir); err != nil {
+		err := sys.Refresh(dir)
+		if err != nil {
+			err = sys.Refresh(dir)
+		}
+		if err != nil {
 			return err
 		}
 	}

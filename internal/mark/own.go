@@ -148,7 +148,17 @@ func (o *Own) Touch(path string, t time.Time) (now sys.Info, err error) {
 
 // At fails with [ErrChanged] where path certainly does not lead to o.
 func (o *Own) At(path string) error {
-	at, err := Lstat(path, o.IsRemote())
+	if err := Refresh(o.IsRemote(), path); sys.IsGone(err) {
+		return ErrChanged
+	} else if err != nil {
+		return err
+	}
+	return o.settled(path)
+}
+
+// settled is At for who has just had the server do something to the name.
+func (o *Own) settled(path string) error {
+	at, err := sys.Lstat(path)
 	switch {
 	case sys.IsGone(err):
 		return ErrChanged
@@ -181,7 +191,7 @@ func (o *Own) At(path string) error {
 // which came to err: a server may have done what it says it has not, and others
 // may undo it. It fails with [fs.ErrExist] if it is another's.
 func (o *Own) Settle(path string, err error) error {
-	switch errAt := o.At(path); {
+	switch errAt := o.settled(path); {
 	case errAt == nil:
 		return nil
 	case errors.Is(err, fs.ErrExist) && !errors.Is(errAt, ErrChanged):
