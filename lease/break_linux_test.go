@@ -33,8 +33,11 @@ func breaking(args []string) error {
 	}
 	if len(args) > 2 {
 		fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
-			if op == fault.Lock {
+			switch op {
+			case fault.Lock:
 				return syscall.ENOLCK
+			case fault.Unlink:
+				time.Sleep(time.Millisecond) // after the last look: others come between, on any machine
 			}
 			return nil
 		}})
