@@ -211,6 +211,7 @@ func (s scene) plant(stale []byte) error {
 // breakByRename renames a marker away and looks at it then: whoever's it is has
 // lost it by that time.
 func breakByRename(path string, e mark.Evidence) (bool, error) {
+	time.Sleep(time.Millisecond) // others come between, on any machine
 	aside := fmt.Sprintf("%s.break.%d", path, os.Getpid())
 	if err := os.Rename(path, aside); err != nil {
 		return false, mark.ErrChanged

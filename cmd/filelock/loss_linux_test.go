@@ -158,7 +158,7 @@ func TestLaw13CommandIsDeadBeforeTheLeaseIsAnothers(t *testing.T) {
 				if err := g.Cmd.Process.Signal(s); err != nil {
 					t.Fatal(err)
 				}
-				r := runProgram(t, "run", "--lease=1s", "-q", g.path, "echo", "mine")
+				r := runProgram(t, "run", "--lease=1m", "-q", g.path, "echo", "mine")
 				if !g.dead(0) {
 					t.Error("the lock is another's, and the command lives")
 				}
