@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -373,5 +374,28 @@ func TestContentIsStoredBeforeItHasItsName(t *testing.T) {
 	must(t, err)
 	if got := strings.Join(order, " "); got != "create write chmod fsync rename fsync" {
 		t.Errorf("the order is %s", got)
+	}
+}
+
+// TestLaw01ServerIsAskedWhatTheFileIs: what it has said before may be of one that
+// others have replaced while the lock was waited for.
+func TestLaw01ServerIsAskedWhatTheFileIs(t *testing.T) {
+	dir, err := os.MkdirTemp("/dev/shm", "") // on no disk, so it may be a server's
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := dir + "/data"
+	write(t, path, "old")
+	var order []string
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, path string) error {
+		if op == fault.Lock || op == fault.Stat {
+			order = append(order, string(op)+" "+path)
+		}
+		return nil
+	}})
+	defer remove()
+	must(t, openAndClose(lockedfile.Edit(bg, path, lockedfile.Itself())))
+	i := slices.Index(order, "lock ")
+	if i < 0 || !slices.Contains(order[i:], "stat "+dir+"/") {
+		t.Errorf("%q", order)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/address"
+	"github.com/gofilelock/filelock/internal/mark"
 	"github.com/gofilelock/filelock/internal/sys"
 	"github.com/gofilelock/filelock/internal/wait"
 )
@@ -360,8 +361,30 @@ func (r *request) stillLeads(f *os.File) error {
 	if err != nil {
 		return err
 	}
+	if err := r.refresh(f); err != nil {
+		return err
+	}
 	named, err := os.Stat(r.path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(opened, named) {
+		return errMoved
+	}
+	return err
+}
+
+// refresh has a file server asked anew where the path of the request leads, and that
+// of a symbolic link there, if f may be on one.
+func (r *request) refresh(f *os.File) error {
+	info, err := sys.InfoOf(f)
+	if err != nil || info.ID.OnDisk() {
+		return err
+	}
+	if err = mark.Refresh(true, r.path); err == nil {
+		var at string
+		if at, err = resolve(r.path); err == nil {
+			err = mark.Refresh(true, at)
+		}
+	}
+	if sys.IsGone(err) {
 		return errMoved
 	}
 	return err
