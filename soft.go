@@ -232,7 +232,10 @@ func (b *softBackend) Inspect(context.Context) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	m, err := inspectMarker(path)
+	var m marker
+	if err = mark.Refresh(true, path); err == nil {
+		m, err = inspectMarker(path)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return State{}, nil
 	}

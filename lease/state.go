@@ -159,12 +159,18 @@ func (b *backend) seen(ctx context.Context) (s sight, err error) {
 	if err != nil {
 		return s, err
 	}
-	if s, err = b.look(path); err == nil || !b.passes(err) {
+	look := func() (s sight, err error) {
+		if err = mark.Refresh(true, path); err == nil {
+			s, err = b.look(path)
+		}
+		return s, err
+	}
+	if s, err = look(); err == nil || !b.passes(err) {
 		return s, err
 	}
 	var latest error
 	errWait := wait.New("", 0, 0, nil).Persevere(ctx, errPassing, func() error {
-		if s, latest = b.look(path); latest != nil && b.passes(latest) {
+		if s, latest = look(); latest != nil && b.passes(latest) {
 			return errPassing
 		}
 		return latest

@@ -104,7 +104,7 @@ const attempts = 100
 // attempt tries once to get the lock.
 func (b *backend) attempt(path string) (filelock.Grant, error) {
 	for range attempts {
-		info, err := sys.Lstat(path)
+		info, err := mark.There(path)
 		switch {
 		case sys.IsGone(err):
 			m, err := b.place(path)
@@ -177,7 +177,10 @@ func (b *backend) Inspect(context.Context) (filelock.State, error) {
 	if err != nil {
 		return filelock.State{}, err
 	}
-	f, err := b.look(path)
+	var f found
+	if err = mark.Refresh(true, path); err == nil {
+		f, err = b.look(path)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return filelock.State{}, nil
 	}

@@ -26,7 +26,7 @@ type found struct {
 // marker of any kind.
 func look(path string) (found, error) {
 	f := found{path: path}
-	info, err := sys.Lstat(path)
+	info, err := mark.There(path)
 	f.evidence.Info = info
 	switch {
 	case err != nil:
@@ -39,7 +39,7 @@ func look(path string) (found, error) {
 	default:
 		err = sys.Irregular(info.Mode)
 	}
-	if sys.IsGone(err) { // perhaps since it was looked at
+	if sys.IsGone(err) || sys.IsStale(err) && info != (sys.Info{}) { // since it was looked at
 		err = fs.ErrNotExist
 	}
 	return f, err

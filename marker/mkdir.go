@@ -188,6 +188,9 @@ func (f *found) lookIntoDirectory() error {
 		return err
 	}
 	defer letGo()
+	if err := mark.Refresh(!f.evidence.Info.ID.OnDisk(), filepath.Join(at, "x")); err != nil {
+		return err
+	}
 	names, err := sys.Names(at, 2)
 	if unreadable(err) {
 		f.foreign = invalid("the directory may not be read")

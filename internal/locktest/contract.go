@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gofilelock/filelock"
+	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/testproc"
 	"github.com/gofilelock/filelock/internal/verify"
 )
@@ -63,6 +64,7 @@ var contract = []struct {
 	{"KilledHolderLetsTheWaiterIn", Kind.endingWithHolder, killedHolder},
 	{"ReleaseElsewhereLetsTheWaiterIn", Kind.others, releaseElsewhere},
 	{"InspectTellsAndChangesNothing", nil, inspect},
+	{"InspectAsksAServerAnew", func(k Kind) bool { return k.CanBreak && !k.NoFile && runtime.GOOS == "linux" }, inspectAsks},
 	{"BreakIsUnsupported", Kind.notBreaking, breakUnsupported},
 	{"BreakEndsTheHoldThatWasInspected", Kind.breaking, breakHold},
 	{"BreakSparesASuccessor", Kind.breakingOthers, breakSparesSuccessor},
@@ -939,6 +941,24 @@ func inspect(t *testing.T, k Kind, path string) {
 	if s, err = l.Inspect(ctx); err != nil || s.Held {
 		t.Errorf("nobody has it: %+v, %v", s, err)
 	}
+}
+
+// inspectAsks has a lock be taken that was believed to be free until a file server was
+// asked again.
+func inspectAsks(t *testing.T, k Kind, path string) {
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, asked string) error {
+		if op == fault.Stat && asked == filepath.Dir(path)+"/" {
+			return os.WriteFile(k.lockFile(path), []byte("taken"), 0o666)
+		}
+		return nil
+	}})
+	s, err := k.New(path).Inspect(bounded(t))
+	remove()
+	must(t, err)
+	if !s.Held {
+		t.Errorf("of a lock that is held by now: %+v", s)
+	}
+	must(t, os.Remove(k.lockFile(path)))
 }
 
 func inspectsUnchanged(t *testing.T, k Kind, path string) {

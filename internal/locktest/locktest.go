@@ -99,6 +99,12 @@ func (k Kind) hold(args []string) error {
 			if shown, err = lock.Inspect(ctx); err == nil {
 				err = lock.Break(ctx, shown)
 			}
+		case "inspect":
+			var shown filelock.State
+			if shown, err = lock.Inspect(ctx); err == nil {
+				fmt.Println("held:", shown.Held)
+				continue
+			}
 		default:
 			return fmt.Errorf("unknown command %q", command)
 		}

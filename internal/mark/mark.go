@@ -45,7 +45,7 @@ type Evidence struct {
 // there are more. It changes nothing and follows no link. What is no regular
 // file is not read; its Evidence has no Content.
 func Inspect(path string, limit int) (Evidence, error) {
-	info, err := sys.Lstat(path)
+	info, err := There(path)
 	if err != nil || !info.Mode.IsRegular() {
 		return Evidence{Info: info}, err // unopened: opening a device can do things
 	}
@@ -144,6 +144,16 @@ func Lstat(path string, remote bool) (sys.Info, error) {
 		return sys.Info{}, err
 	}
 	return sys.Lstat(path)
+}
+
+// There is [Lstat] for who would make a marker, and is refused if there is one after
+// all: only what is there may have gone.
+func There(path string) (sys.Info, error) {
+	info, err := sys.Lstat(path)
+	if err != nil || info.ID.OnDisk() {
+		return info, err
+	}
+	return Lstat(path, true)
 }
 
 // Refresh makes sure that who looks at the paths next sees what is there by now: what

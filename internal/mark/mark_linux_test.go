@@ -2,6 +2,7 @@ package mark
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,6 +64,30 @@ func TestLaw07ServerIsAskedWhereTheNameLeads(t *testing.T) {
 		if asked[fault.Stat] != filepath.Dir(path)+"/" || asked[fault.Lstat] != path {
 			t.Errorf("%s: %v", name, asked)
 		}
+	}
+}
+
+// TestLaw20ServerIsAskedWhetherTheMarkerIsThere: others may have removed it since they
+// were last heard of.
+func TestLaw20ServerIsAskedWhetherTheMarkerIsThere(t *testing.T) {
+	dir, err := os.MkdirTemp("/dev/shm", "") // on no disk, so it may be a server's
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "x.lock")
+	if err := os.WriteFile(path, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	uninstall := fault.Install(&fault.Plan{Before: func(op fault.Op, asked string) error {
+		if op == fault.Stat && asked == dir+"/" {
+			return os.Remove(path) // the name that was believed in
+		}
+		return nil
+	}})
+	defer uninstall()
+	if _, err := There(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of what is gone: %v", err)
 	}
 }
 

@@ -3,9 +3,11 @@
 package filesystems
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -18,6 +20,7 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
+	"github.com/gofilelock/filelock/lockedfile"
 )
 
 var onClient = flag.Bool("client", false, "measure, as one of the clients that test/nfs/run has")
@@ -164,6 +167,97 @@ func TestLaw01FileRemovedOnNFSIsNotTheLock(t *testing.T) {
 				other.Expect("done")
 				must(t, other.Wait())
 			}
+		})
+	}
+}
+
+// TestLaw20LockIsSeenOnNFSAsItIs has each client look before, while and after the other
+// one has the lock: what it saw last is not what it is told of a moment later.
+func TestLaw20LockIsSeenOnNFSAsItIs(t *testing.T) {
+	if !*onClient {
+		t.Log(runOnClient(t))
+		return
+	}
+	for _, p := range nfs {
+		if p.name == "3,nolock" {
+			continue // it tells of changes by the directory's time, which not every one moves
+		}
+		for _, k := range kinds {
+			if !k.CanBreak {
+				continue // the system does not tell who holds an OS lock
+			}
+			t.Run(p.name+" "+k.Name, func(t *testing.T) {
+				here := newDirIn(t, filepath.Join("/nfs", p.name, "a"))
+				there := filepath.Join("/nfs", p.name, "b", filepath.Base(here))
+				lock := k.New(filepath.Join(here, "x.lock"))
+				other := startOnOther(t, "hold "+k.Name, filepath.Join(there, "x.lock"))
+				tell := func(command, want string) {
+					t.Helper()
+					if other.Say(command); !strings.Contains(other.Line(), want) {
+						t.Errorf("%s does not say %q", command, want)
+					}
+				}
+				for range 3 {
+					tell("inspect", "held: false")
+					hold, err := lock.Acquire(t.Context())
+					must(t, err)
+					tell("inspect", "held: true")
+					tell("try", "locked")
+					must(t, hold.Release())
+					tell("try", "done")
+					_, err = lock.TryAcquire(t.Context())
+					if !errors.Is(err, filelock.ErrLocked) {
+						t.Errorf("of a held lock: %v", err)
+					}
+					tell("release", "done")
+					hold, err = lock.TryAcquire(t.Context())
+					must(t, err)
+					must(t, hold.Release())
+				}
+			})
+		}
+	}
+}
+
+func init() { roles["edit itself"] = editItself }
+
+// editItself is a process that says when it waits for the lock of the file at its
+// argument, and what it finds in it then.
+func editItself(args []string) error {
+	waits := filelock.OnWait(func(filelock.WaitInfo) { fmt.Println("waits") })
+	f, err := lockedfile.Edit(context.Background(), args[0], lockedfile.Itself(), waits)
+	if err != nil {
+		return err
+	}
+	content, err := io.ReadAll(f)
+	fmt.Printf("%s\n", content)
+	return errors.Join(err, f.Close())
+}
+
+// TestLaw01FileReplacedOnNFSIsNotTheLock has the other client wait for the lock of a
+// file that whoever has it replaces.
+func TestLaw01FileReplacedOnNFSIsNotTheLock(t *testing.T) {
+	if !*onClient {
+		t.Log(runOnClient(t))
+		return
+	}
+	for _, p := range nfs {
+		if p.name == "3,nolock" {
+			continue // the locks are those of one client
+		}
+		t.Run(p.name, func(t *testing.T) {
+			here := newDirIn(t, filepath.Join("/nfs", p.name, "a"))
+			path := filepath.Join(here, "data")
+			write(t, path, "old")
+			f, err := lockedfile.Edit(t.Context(), path, lockedfile.Itself())
+			must(t, err)
+			other := startOnOther(t, "edit itself", filepath.Join("/nfs", p.name, "b", filepath.Base(here), "data"))
+			other.Expect("waits")
+			must(t, os.Rename(path, path+".old")) // which says what the name is of
+			write(t, path, "new")
+			must(t, f.Close())
+			other.Expect("new")
+			must(t, other.Wait())
 		})
 	}
 }
