@@ -62,7 +62,7 @@ func (d *directory) fill(path string) error {
 	if err != nil {
 		return err
 	}
-	d.id, d.remote = info.ID, sys.IsRemote(at)
+	d.id, d.remote = info.ID, !info.ID.OnDisk()
 	f, err := sys.Create(filepath.Join(at, d.name), 0o666)
 	if sys.IsGone(err) {
 		return fs.ErrExist
