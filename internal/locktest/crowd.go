@@ -12,26 +12,32 @@ import (
 
 // A Crowd is a number of processes that count under one lock.
 type Crowd struct {
-	t          testing.TB
-	kind       Kind
-	scene      Scene
-	goroutines int // in each
-	procs      []*testproc.Proc
-	kills      int
-	broken     int // markers of the dead
+	t      testing.TB
+	kind   Kind
+	scene  Scene
+	begin  func(i int) *testproc.Proc
+	procs  []*testproc.Proc
+	kills  int
+	broken int // markers of the dead
 }
 
 // Gather starts so many processes that count in s, each in so many goroutines.
 func Gather(t testing.TB, k Kind, s Scene, processes, goroutines int) *Crowd {
 	t.Helper()
-	c := &Crowd{t: t, kind: k, scene: s, goroutines: goroutines, procs: make([]*testproc.Proc, processes)}
+	return GatherFrom(t, k, s, processes, func(i int) *testproc.Proc { return k.Counting(t, s, goroutines, i) })
+}
+
+// GatherFrom is Gather where begin starts the ith process, which says "ready".
+func GatherFrom(t testing.TB, k Kind, s Scene, processes int, begin func(i int) *testproc.Proc) *Crowd {
+	t.Helper()
+	c := &Crowd{t: t, kind: k, scene: s, begin: begin, procs: make([]*testproc.Proc, processes)}
 	for i := range c.procs {
 		c.start(i)
 	}
 	return c
 }
 
-func (c *Crowd) start(i int) { c.procs[i] = c.kind.Counting(c.t, c.scene, c.goroutines, i) }
+func (c *Crowd) start(i int) { c.procs[i] = c.begin(i) }
 
 func (c *Crowd) kill(i int) {
 	c.t.Helper()

@@ -105,6 +105,9 @@ func (k Kind) hold(args []string) error {
 				fmt.Println("held:", shown.Held)
 				continue
 			}
+		case "token":
+			fmt.Println(hold.Token())
+			continue
 		default:
 			return fmt.Errorf("unknown command %q", command)
 		}

@@ -261,3 +261,79 @@ func TestLaw01FileReplacedOnNFSIsNotTheLock(t *testing.T) {
 		})
 	}
 }
+
+// TestLaw02CrowdOnNFSLosesNoCount has processes of both clients count under one lock.
+// Some are killed where the lock outlasts what they have not written yet: an OS lock is
+// gone before that.
+func TestLaw02CrowdOnNFSLosesNoCount(t *testing.T) {
+	if !*onClient {
+		t.Log(runOnClient(t))
+		return
+	}
+	const each, counts = 2, 40 // processes of a client
+	kinds := append(kinds[:len(kinds):len(kinds)], moreKinds...)
+	kills := max(1, locktest.Kills(t, 60)/(2*len(kinds)))
+	for _, p := range nfs {
+		if p.name == "3,nolock" {
+			continue // who has the lock may be shown what is not the latest
+		}
+		for _, k := range kinds {
+			k.Outlives = k.Name == "pid" // which proves nothing of other machines
+			t.Run(p.name+" "+k.Name, func(t *testing.T) {
+				scene := locktest.NewSceneIn(t, newDirIn(t, filepath.Join("/nfs", p.name, "a")))
+				there := filepath.Join("/nfs", p.name, "b", filepath.Base(scene.Dir))
+				crowd := locktest.GatherFrom(t, k, scene, 2*each, func(i int) *testproc.Proc {
+					if i%2 == 0 {
+						return k.Counting(t, scene, each, i)
+					}
+					other := startOnOther(t, "count "+k.Name, there, fmt.Sprint(each), fmt.Sprint(i))
+					other.Expect("ready")
+					return other
+				})
+				for i := 0; k.CanBreak && i < kills; i++ {
+					crowd.KillOne()
+				}
+				for end := time.Now().Add(2 * time.Minute); scene.Value(t) < counts; time.Sleep(10 * time.Millisecond) {
+					if time.Now().After(end) {
+						t.Fatalf("%d counts in two minutes", scene.Value(t))
+					}
+				}
+				crowd.End()
+			})
+		}
+	}
+}
+
+// TestTokensRiseOnNFS has both clients take the lock in turn.
+func TestTokensRiseOnNFS(t *testing.T) {
+	if !*onClient {
+		t.Log(runOnClient(t))
+		return
+	}
+	i := slices.IndexFunc(moreKinds, func(k locktest.Kind) bool { return k.Name == "fenced lease" })
+	k := moreKinds[i]
+	for _, p := range nfs {
+		if p.name == "3,nolock" {
+			continue // nobody is kept from the file that the token is in
+		}
+		t.Run(p.name, func(t *testing.T) {
+			here := newDirIn(t, filepath.Join("/nfs", p.name, "a"))
+			lock := k.New(filepath.Join(here, "x.lock"))
+			other := startOnOther(t, "hold "+k.Name, filepath.Join("/nfs", p.name, "b", filepath.Base(here), "x.lock"))
+			for n := uint64(1); n < 10; n += 2 {
+				hold, err := lock.TryAcquire(t.Context())
+				must(t, err)
+				if hold.Token() != n {
+					t.Errorf("token %d, want %d", hold.Token(), n)
+				}
+				must(t, hold.Release())
+				other.Say("try")
+				other.Expect("done")
+				other.Say("token")
+				other.Expect(fmt.Sprint(n + 1))
+				other.Say("release")
+				other.Expect("done")
+			}
+		})
+	}
+}
