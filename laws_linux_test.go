@@ -81,8 +81,6 @@ func TestLaw01WaiterFollowsAReplacedFile(t *testing.T) {
 	p.Kill()
 }
 
-// TestLaw22ContentIsNotWrittenElsewhere has a stranger link a file of the user's,
-// or a link to it, to where the lock file is to be, and take it away again.
 // TestLaw01ServerIsAskedWhatThePathNames: what it has said before may be of a file
 // that others have removed since.
 func TestLaw01ServerIsAskedWhatThePathNames(t *testing.T) {
@@ -109,6 +107,8 @@ func TestLaw01ServerIsAskedWhatThePathNames(t *testing.T) {
 	}
 }
 
+// TestLaw22ContentIsNotWrittenElsewhere has a stranger link a file of the user's,
+// or a link to it, to where the lock file is to be, and take it away again.
 func TestLaw22ContentIsNotWrittenElsewhere(t *testing.T) {
 	precious := filepath.Join(t.TempDir(), "precious")
 	for _, op := range []fault.Op{fault.Open, fault.Lock, fault.Fstat, fault.Lstat, fault.Write} {
