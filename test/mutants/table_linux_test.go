@@ -73,6 +73,13 @@ var table = []mutant{
 		tests: ".", run: "^TestLaw01", pace: quick,
 	},
 	{
+		law: 1, measure: "the server is asked what file has been waited for",
+		file:  "lockedfile/request.go",
+		old:   "if err := r.refresh(f); err != nil {\n\t\treturn err",
+		new:   "if err := error(nil); err != nil {\n\t\treturn err",
+		tests: "lockedfile", run: "^TestLaw01", pace: quick,
+	},
+	{
 		law: 2, measure: "an exclusive owner does not join those who share",
 		file:  "queue.go",
 		old:   "case w.shared:\n\t\t\tq.settle(w, verdict{outcome: entered, tenure: q.begin(w)})",
@@ -694,6 +701,13 @@ var table = []mutant{
 		old:   "owed = &debt{g, t.lock}\n\t\t}",
 		new:   "owed = nil\n\t\t}",
 		tests: ".", run: "^TestDebt|^TestLaw18|^TestPanick",
+	},
+	{
+		law: 20, measure: "the server is asked whether a marker is there still",
+		file:  "internal/mark/mark.go",
+		old:   "if err != nil || info.ID.OnDisk() {",
+		new:   "if err != nil || info.ID.OnDisk() || true {",
+		tests: "internal/mark", run: "^TestLaw20", pace: quick,
 	},
 	{
 		law: 20, measure: "only contention is retried",
