@@ -22,16 +22,18 @@ func Queues() int {
 func CloseKept() { closeKept() }
 
 // KeepLong has what is kept of locks be kept until the returned function is
-// called, however slow the machine is.
+// called, however slow the machine is. Nothing is, or is being closed, before and
+// after that.
 func KeepLong() (restore func()) {
+	closeKept()
 	kept.Lock()
 	defer kept.Unlock()
 	usually := idle
 	idle = time.Hour
 	return func() {
+		closeKept()
 		kept.Lock()
 		defer kept.Unlock()
-		dropKept(0)
 		idle = usually
 		kept.cleaner.Done() // which would come in an hour
 	}
