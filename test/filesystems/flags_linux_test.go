@@ -27,7 +27,7 @@ var flags = map[string]int{"immutable": 0x10, "append only": 0x20}
 var moreKinds = []locktest.Kind{
 	contentKind,
 	systemKind("remove", filelock.WithRemove()),
-	leaseOf("fenced lease", lease.Config{Lifetime: 4 * time.Second, Slop: 200 * time.Millisecond, Fencing: true}),
+	leaseOf("fenced lease", lease.Config{Lifetime: 4 * time.Second, Slop: time.Second, Fencing: true}),
 }
 
 func init() { maps.Copy(roles, locktest.Roles(moreKinds...)) }
