@@ -178,11 +178,13 @@ func WithContent(template string) FileOption {
 
 // WithRemove has the lock file removed when the lock is given back and nobody
 // shares it. Where that fails, Release says so, but the lock has been given back.
-// A directory stays. Removing is safe only where everybody who locks the file makes sure,
-// once it is locked, that the path still leads to it, as this package does.
-// flock(1), gofrs/flock, zc.lockfile and py-filelock 3.9 do not: a
-// waiter of theirs can get hold of the removed file while somebody else locks
-// a new one.
+// A directory stays. Whoever gives back a shared hold excludes everybody for a
+// moment to find that out: who does not wait can be refused though all share.
+//
+// Removing is safe only where everybody who locks the file makes sure, once it is
+// locked, that the path still leads to it, as this package does. flock(1),
+// gofrs/flock, zc.lockfile and py-filelock 3.9 do not: a waiter of theirs can get
+// hold of the removed file while somebody else locks a new one.
 func WithRemove() FileOption {
 	return fileOption(func(s *fileSettings) { s.remove = true })
 }

@@ -24,7 +24,8 @@
 // queue, and if somebody else is about to remove what a dead holder has left behind.
 // Where markers are broken, or take two steps to make, or are leases, one who is
 // acquiring may be seen to have the lock for an instant, and lose it before it is a
-// hold: it begins anew, or fails. memory refuses whoever tries as long as somebody
+// hold: it begins anew, or fails. Where the file is removed, who gives back a shared
+// hold excludes everybody for an instant. memory refuses whoever tries as long as somebody
 // waits. A limited wait may end without success whoever had the lock. A holder may be
 // seen as unknown.
 //

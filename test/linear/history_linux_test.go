@@ -66,6 +66,7 @@ type operation struct {
 	// What follows is found out from the rest of the history.
 	queued    bool // another goroutine of the process was acquiring meanwhile
 	releasing bool // another goroutine of the process was releasing meanwhile
+	parting   bool // another process was releasing meanwhile
 	crowded   bool // another process was acquiring or breaking meanwhile
 }
 
@@ -163,6 +164,8 @@ func (h *history) prepare() {
 				o.queued = true
 			case other.Verb == release && other.Process == o.Process:
 				o.releasing = true
+			case other.Verb == release:
+				o.parting = true
 			case other.Verb == acquire, other.Verb == breakHold:
 				o.crowded = true
 			}

@@ -44,6 +44,7 @@ type kind struct {
 	name     string
 	open     func(path string) locktest.Lock
 	shares   bool
+	removes  bool // who gives it back, be it shared, excludes everybody for an instant
 	breaks   bool // clients break each other's holds
 	tokens   bool
 	lease    bool
@@ -57,7 +58,7 @@ type kind struct {
 var kinds = []*kind{
 	{name: "flock", open: func(path string) locktest.Lock { return filelock.New(path) }, shares: true},
 	{name: "record", open: func(path string) locktest.Lock { return filelock.New(path, filelock.WithRecordLocks()) }, shares: true},
-	{name: "remove", open: func(path string) locktest.Lock { return filelock.New(path, filelock.WithRemove()) }, shares: true},
+	{name: "remove", open: func(path string) locktest.Lock { return filelock.New(path, filelock.WithRemove()) }, shares: true, removes: true},
 	{name: "soft", open: func(path string) locktest.Lock { return filelock.NewSoft(path) }, death: clears},
 	{name: "soft broken", open: func(path string) locktest.Lock { return filelock.NewSoft(path) }, death: clears, breaks: true, crowds: true},
 	{name: "link", open: openMarker(marker.NewLink, true), death: clears, breaks: true, crowds: true},

@@ -53,6 +53,16 @@ func (s *state) conflicts(o *operation) (conflict, dead bool) {
 	return conflict, conflict && dead
 }
 
+// isOthers reports whether somebody but the client has the lock, shared or not.
+func (s *state) isOthers(client int) bool {
+	for i := range s.clients {
+		if i != client && s.clients[i].holds() {
+			return true
+		}
+	}
+	return false
+}
+
 // holder returns who has an exclusive lock, or nil.
 func (s *state) holder() *client {
 	for i := range s.clients {
@@ -111,7 +121,7 @@ func (h *history) stepAcquire(s state, o *operation) (bool, state) {
 	case timedOut, cancelled:
 		return true, s
 	case locked:
-		excused := o.queued || o.crowded && (dead || h.kind.crowds)
+		excused := o.queued || o.crowded && (dead || h.kind.crowds) || h.kind.removes && o.parting && s.isOthers(o.Client)
 		return o.How == try && (conflict && !dead || conflict && h.kind.death != clears || excused), s
 	case ok, open:
 	default:

@@ -32,9 +32,11 @@ var (
 	joins      = operation{Verb: acquire, How: wait, Shared: true, Result: ok}
 	began      = operation{Verb: acquire, How: wait}
 	isRefused  = operation{Verb: acquire, How: try, Result: locked}
+	mayNotJoin = operation{Verb: acquire, How: try, Shared: true, Result: locked}
 	givesUp    = operation{Verb: acquire, How: cancel, Result: cancelled}
 	mayNot     = operation{Verb: acquire, How: wait, Result: upgrade}
 	releases   = operation{Verb: release, Result: ok}
+	leaves     = operation{Verb: release}
 	hasLost    = operation{Verb: release, Result: lost}
 	dies       = operation{Verb: die, Result: ok}
 	breaks     = operation{Verb: breakHold, Result: ok}
@@ -71,6 +73,11 @@ func TestVerdicts(t *testing.T) {
 		{"refused by itself", "flock", false, []*operation{takes.from(0, 1, 2), isRefused.from(0, 3, 4)}},
 		{"refused by one who tries", "flock", false, []*operation{isRefused.from(0, 1, 3), isRefused.from(1, 2, 4)}},
 		{"refused by one who tries", "lease", true, []*operation{isRefused.from(0, 1, 3), isRefused.from(1, 2, 4)}},
+		{"refused by a reader", "remove", false, []*operation{joins.from(0, 1, 2), mayNotJoin.from(1, 3, 4), releases.from(0, 5, 6)}},
+		{"refused by a reader who leaves", "remove", true, []*operation{joins.from(0, 1, 2), releases.from(0, 3, 6), mayNotJoin.from(1, 4, 5)}},
+		{"refused by a reader who leaves", "flock", false, []*operation{joins.from(0, 1, 2), releases.from(0, 3, 6), mayNotJoin.from(1, 4, 5)}},
+		{"refused by a reader who has left", "remove", false, []*operation{joins.from(0, 1, 2), releases.from(0, 3, 4), mayNotJoin.from(1, 5, 6)}},
+		{"refused by a reader who died as he left", "remove", false, []*operation{joins.from(0, 1, 2), leaves.from(0, 3, 0), dies.from(0, 4, 5), mayNotJoin.from(1, 6, 7)}},
 		{"refused behind the queue", "flock", true, []*operation{givesUp.from(0, 1, 9), isRefused.from(1, 2, 3).beside(0)}},
 		{"cancelled, and held later", "flock", false, []*operation{givesUp.from(0, 1, 2), isRefused.from(1, 3, 4)}},
 		{"nested", "flock", true, []*operation{takes.from(0, 1, 2), joins.from(0, 3, 4), releases.from(0, 5, 6), isRefused.from(1, 7, 8), releases.from(0, 9, 10), takes.from(1, 11, 12)}},
