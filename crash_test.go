@@ -21,6 +21,7 @@ import (
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/mark"
 	"github.com/gofilelock/filelock/internal/record"
+	"github.com/gofilelock/filelock/internal/sys"
 	"github.com/gofilelock/filelock/internal/testproc"
 )
 
@@ -211,7 +212,12 @@ func (s scene) plant(stale []byte) error {
 // breakByRename renames a marker away and looks at it then: whoever's it is has
 // lost it by that time.
 func breakByRename(path string, e mark.Evidence) (bool, error) {
-	time.Sleep(time.Millisecond) // others come between, on any machine
+	// Others come between, on any machine; or they wait for this one as well.
+	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		if at, err := sys.Lstat(path); err != nil || at.ID != e.Info.ID {
+			break
+		}
+	}
 	aside := fmt.Sprintf("%s.break.%d", path, os.Getpid())
 	if err := os.Rename(path, aside); err != nil {
 		return false, mark.ErrChanged

@@ -16,6 +16,7 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/locktest"
+	"github.com/gofilelock/filelock/internal/sys"
 	"github.com/gofilelock/filelock/internal/testproc"
 	"github.com/gofilelock/filelock/lease"
 )
@@ -32,12 +33,12 @@ func breaking(args []string) error {
 		return err
 	}
 	if len(args) > 2 {
-		fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
-			switch op {
-			case fault.Lock:
+		fault.Install(&fault.Plan{Before: func(op fault.Op, path string) error {
+			switch {
+			case op == fault.Lock:
 				return syscall.ENOLCK
-			case fault.Unlink:
-				time.Sleep(time.Millisecond) // after the last look: others come between, on any machine
+			case op == fault.Unlink && path == s.Lock():
+				outwait(path) // after the last look
 			}
 			return nil
 		}})
@@ -63,6 +64,17 @@ func breaking(args []string) error {
 	}
 	fmt.Println(n)
 	return nil
+}
+
+// outwait returns when others have come between and put something else at path, as they
+// do on any machine, unless they wait for this one as well.
+func outwait(path string) {
+	was, _ := sys.Lstat(path)
+	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		if now, err := sys.Lstat(path); err != nil || now.ID != was.ID {
+			return
+		}
+	}
 }
 
 // storm has processes break leases for a while, and returns how many they broke
