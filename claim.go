@@ -133,7 +133,7 @@ func (b *softBackend) keptClaim(key, path string, content []byte) *claim {
 // the lock is taken again and again. For one that a dead process has left behind
 // it makes way.
 func (b *softBackend) makeLast(c *claim) bool {
-	if !repeats(c.key) || c.IsRemote() {
+	if dir, _ := address.Split(c.path); !repeats(c.key) || sys.IsRemote(dir) {
 		return false
 	}
 	last := claimPath(c.path, lasting)

@@ -233,7 +233,7 @@ func (b *softBackend) Inspect(context.Context) (State, error) {
 		return State{}, err
 	}
 	var m marker
-	if err = mark.Refresh(true, path); err == nil {
+	if err = mark.Refresh(path); err == nil {
 		m, err = inspectMarker(path)
 	}
 	if errors.Is(err, fs.ErrNotExist) {

@@ -54,16 +54,11 @@ func (g *fileGrant) leads() error {
 	if g.path == "" {
 		return nil
 	}
-	at, err := mark.Lstat(g.path, !g.id.OnDisk() && !g.isLocal())
+	at, err := mark.Lstat(g.path, g.id)
 	if sys.IsGone(err) || err == nil && at.ID != g.id {
 		return errMoved
 	}
 	return err
-}
-
-func (g *fileGrant) isLocal() bool {
-	g.local = g.local || !g.file.IsRemote()
-	return g.local
 }
 
 // goesOn reports whether the lock is held still that could not be given back. A
@@ -128,5 +123,6 @@ func (g *fileGrant) keep() (bool, error) {
 	if err != nil || !info.Fine || info.Accessed != g.accessed {
 		return false, err
 	}
-	return g.isLocal() && keep(g.key, g), nil
+	g.local = g.local || !g.file.IsRemote()
+	return g.local && keep(g.key, g), nil
 }

@@ -160,7 +160,7 @@ func (b *backend) seen(ctx context.Context) (s sight, err error) {
 		return s, err
 	}
 	look := func() (s sight, err error) {
-		if err = mark.Refresh(true, path); err == nil {
+		if err = mark.Refresh(path); err == nil {
 			s, err = b.look(path)
 		}
 		return s, err

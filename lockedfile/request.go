@@ -378,10 +378,10 @@ func (r *request) refresh(f *os.File) error {
 	if err != nil || info.ID.OnDisk() {
 		return err
 	}
-	if err = mark.Refresh(true, r.path); err == nil {
+	if err = mark.Refresh(r.path); err == nil {
 		var at string
 		if at, err = resolve(r.path); err == nil {
-			err = mark.Refresh(true, at)
+			err = mark.Refresh(at)
 		}
 	}
 	if sys.IsGone(err) {

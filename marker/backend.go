@@ -178,7 +178,7 @@ func (b *backend) Inspect(context.Context) (filelock.State, error) {
 		return filelock.State{}, err
 	}
 	var f found
-	if err = mark.Refresh(true, path); err == nil {
+	if err = mark.Refresh(path); err == nil {
 		f, err = b.look(path)
 	}
 	if errors.Is(err, fs.ErrNotExist) {

@@ -15,7 +15,6 @@ import (
 type directory struct {
 	id      sys.ID
 	name    string
-	remote  bool // it may be on a file server
 	emptied bool // the file has been removed
 }
 
@@ -62,7 +61,7 @@ func (d *directory) fill(path string) error {
 	if err != nil {
 		return err
 	}
-	d.id, d.remote = info.ID, !info.ID.OnDisk()
+	d.id = info.ID
 	f, err := sys.Create(filepath.Join(at, d.name), 0o666)
 	if sys.IsGone(err) {
 		return fs.ErrExist
@@ -105,10 +104,10 @@ func (d *directory) At(path string) error {
 	if d.emptied {
 		at = path
 	}
+	_, err := mark.Lstat(path, d.id) // or the file may be believed in, too
 	var info sys.Info
-	err := mark.Refresh(d.remote, path, at)
 	if err == nil {
-		info, err = sys.Lstat(at)
+		info, err = mark.Lstat(at, d.id)
 	}
 	if sys.IsGone(err) || err == nil && d.emptied && info.ID != d.id {
 		return mark.ErrChanged
@@ -188,7 +187,7 @@ func (f *found) lookIntoDirectory() error {
 		return err
 	}
 	defer letGo()
-	if err := mark.Refresh(!f.evidence.Info.ID.OnDisk(), filepath.Join(at, "x")); err != nil {
+	if err := sys.Refresh(at); err != nil {
 		return err
 	}
 	names, err := sys.Names(at, 2)

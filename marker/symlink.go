@@ -8,17 +8,13 @@ import (
 	"time"
 
 	"github.com/gofilelock/filelock"
-	"github.com/gofilelock/filelock/internal/address"
 	"github.com/gofilelock/filelock/internal/mark"
 	"github.com/gofilelock/filelock/internal/sys"
 )
 
 // A symlink is a marker that is a symbolic link. It is known by where it leads:
 // to a unique name, which is of no file.
-type symlink struct {
-	name   string
-	remote bool // it may be on a file server
-}
+type symlink struct{ name string }
 
 // placeSymlink makes the link, in one step.
 func placeSymlink(path string) (mark.Marker, error) {
@@ -26,8 +22,7 @@ func placeSymlink(path string) (mark.Marker, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, _ := address.Split(path)
-	s := symlink{name, sys.IsRemote(dir)}
+	s := symlink{name}
 	err = sys.Symlink(name, path)
 	if err == nil || s.At(path) == nil { // a server may have done what it says it has not
 		return s, nil
@@ -38,7 +33,7 @@ func placeSymlink(path string) (mark.Marker, error) {
 // At fails with [mark.ErrChanged] where path certainly does not lead to s.
 func (s symlink) At(path string) error {
 	var target string
-	err := mark.Refresh(s.remote, path)
+	err := mark.Refresh(path)
 	if err == nil {
 		target, err = sys.Readlink(path)
 	}
@@ -116,14 +111,14 @@ func (f *found) lookAtSymlink() error {
 // removeSymlink removes the link if it is the one that was found.
 func (f *found) removeSymlink() (removed bool, err error) {
 	err = alone(f.path, func() error {
-		now, err := mark.Lstat(f.path, true)
+		now, err := mark.Lstat(f.path, f.evidence.Info.ID)
 		if err == nil && (now.ID != f.evidence.Info.ID || now.ModTime != f.evidence.Info.ModTime) || sys.IsGone(err) {
 			return mark.ErrChanged
 		}
 		if err != nil {
 			return err
 		}
-		return symlink{f.claim, true}.removeNow(f.path, &removed)
+		return symlink{f.claim}.removeNow(f.path, &removed)
 	})
 	return removed, err
 }

@@ -8,7 +8,7 @@ import "github.com/gofilelock/filelock/internal/sys"
 // number, after empty has taken out of it what may go. Nobody can be kept from a
 // directory here.
 func RemoveDirectory(path string, id sys.ID, empty func(at string, locked error) error) (removed bool, err error) {
-	if err := leads(path, false, sys.Info{ID: id}); err != nil {
+	if err := leads(path, sys.Info{ID: id}); err != nil {
 		return false, err
 	}
 	if err := empty(path, nil); err != nil {

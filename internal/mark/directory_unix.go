@@ -13,7 +13,7 @@ import (
 // whatever takes the place of the directory meanwhile. It fails, and reports, as
 // [Break] does; and if the directory is not empty by then.
 func RemoveDirectory(path string, id sys.ID, empty func(at string, locked error) error) (removed bool, err error) {
-	if err := leads(path, false, sys.Info{ID: id}); err != nil {
+	if err := leads(path, sys.Info{ID: id}); err != nil {
 		return false, err
 	}
 	f, err := sys.Open(path, sys.Peek)

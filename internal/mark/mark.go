@@ -106,7 +106,7 @@ func Break(path string, e Evidence) (removed bool, err error) {
 			err = ErrChanged
 		}
 		if err == nil && e.Name != "" {
-			err = leads(e.Name, false, now.Info)
+			err = leads(e.Name, now.Info)
 		}
 		return err
 	})
@@ -138,48 +138,48 @@ func (e Evidence) same(now Evidence) bool {
 // kept from f meanwhile.
 type approval func(f sys.File, locked error) error
 
-// Lstat is [sys.Lstat], after [Refresh] if path may be on a file server.
-func Lstat(path string, remote bool) (sys.Info, error) {
-	if err := Refresh(remote, path); err != nil {
+// Lstat is [sys.Lstat] for who knows of the file id. If that may be on a file server,
+// the server is asked anew.
+func Lstat(path string, id sys.ID) (sys.Info, error) {
+	if err := refresh(path, id); err != nil {
 		return sys.Info{}, err
 	}
 	return sys.Lstat(path)
 }
 
-// There is [Lstat] for who would make a marker, and is refused if there is one after
+// There is Lstat for who would make a marker, and is refused if there is one after
 // all: only what is there may have gone.
 func There(path string) (sys.Info, error) {
 	info, err := sys.Lstat(path)
 	if err != nil || info.ID.OnDisk() {
 		return info, err
 	}
-	return Lstat(path, true)
+	return Lstat(path, info.ID)
 }
 
-// Refresh makes sure that who looks at the paths next sees what is there by now: what
-// a file server has told of before may have been removed by others since. It is asked
-// twice if need be, since what is not known to be there cannot be given back.
-func Refresh(remote bool, paths ...string) error {
-	for _, path := range paths {
-		if !remote {
-			break
-		}
-		dir, _ := address.Split(path)
-		err := sys.Refresh(dir)
-		if err != nil {
-			err = sys.Refresh(dir)
-		}
-		if err != nil {
-			return err
-		}
+func refresh(path string, id sys.ID) error {
+	if id.OnDisk() {
+		return nil
 	}
-	return nil
+	return Refresh(path)
+}
+
+// Refresh makes sure that who looks at path next sees what is there by now: what a
+// file server has told of before may have been removed by others since. It asks twice
+// if need be, since what is not known to be there cannot be given back.
+func Refresh(path string) error {
+	dir, _ := address.Split(path)
+	err := sys.Refresh(dir)
+	if err != nil {
+		err = sys.Refresh(dir)
+	}
+	return err
 }
 
 // leads fails with [ErrChanged] where path certainly does not lead to the file
 // of the given description.
-func leads(path string, remote bool, info sys.Info) error {
-	at, err := Lstat(path, remote)
+func leads(path string, info sys.Info) error {
+	at, err := Lstat(path, info.ID)
 	if sys.IsGone(err) || err == nil && at.ID != info.ID {
 		return ErrChanged
 	}

@@ -148,7 +148,7 @@ func (o *Own) Touch(path string, t time.Time) (now sys.Info, err error) {
 
 // At fails with [ErrChanged] where path certainly does not lead to o.
 func (o *Own) At(path string) error {
-	if err := Refresh(o.IsRemote(), path); sys.IsGone(err) {
+	if err := refresh(path, o.info.ID); sys.IsGone(err) {
 		return ErrChanged
 	} else if err != nil {
 		return err

@@ -34,11 +34,11 @@ func removeUnknown(f sys.File, path string, approve approval) (removed bool, err
 		}
 		return false, err
 	}
-	return removeOpen(f, f.IsRemote(), info, path, approve)
+	return removeOpen(f, info, path, approve)
 }
 
 // removeOpen is remove for a file that is open already, and stays so.
-func removeOpen(f sys.File, remote bool, info sys.Info, path string, approve approval) (removed bool, err error) {
+func removeOpen(f sys.File, info sys.Info, path string, approve approval) (removed bool, err error) {
 	locked := f.TryLock(false)
 	if errors.Is(locked, sys.ErrBusy) {
 		return false, ErrBusy
@@ -49,7 +49,7 @@ func removeOpen(f sys.File, remote bool, info sys.Info, path string, approve app
 	// The path comes first, the content after it. A holder may write a new
 	// record into its file while no path leads there, and link it here again:
 	// if the path leads to f now, the record read next is the one in force.
-	if err := leads(path, remote, info); err != nil {
+	if err := leads(path, info); err != nil {
 		return false, err
 	}
 	if err := approve(f, locked); err != nil {
@@ -62,7 +62,7 @@ func removeOpen(f sys.File, remote bool, info sys.Info, path string, approve app
 	if sys.IsGone(err) {
 		return false, ErrChanged // to others, who do not lock it
 	}
-	if err != nil && errors.Is(leads(path, remote, info), ErrChanged) {
+	if err != nil && errors.Is(leads(path, info), ErrChanged) {
 		err = nil // a server has done what it says it has not
 	}
 	return err == nil, err
@@ -80,18 +80,12 @@ func discard(f sys.File, path string) error {
 // kept is a marker's file. As long as it is open nobody else's has its number,
 // and to give the marker back nothing has to be opened that might not be
 // permitted any more.
-type kept struct {
-	file   sys.File
-	remote bool
-}
+type kept struct{ file sys.File }
 
-func keep(f sys.File) (kept, error) { return kept{f, f.IsRemote()}, nil }
-
-// IsRemote is [sys.File.IsRemote].
-func (k kept) IsRemote() bool { return k.remote }
+func keep(f sys.File) (kept, error) { return kept{f}, nil }
 
 func (k kept) remove(info sys.Info, path string, approve approval) (removed bool, err error) {
-	return removeOpen(k.file, k.remote, info, path, approve)
+	return removeOpen(k.file, info, path, approve)
 }
 
 func (k kept) rewrite(content []byte) (sys.Info, error) {

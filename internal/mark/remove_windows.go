@@ -41,9 +41,6 @@ type kept struct{}
 
 func keep(f sys.File) (kept, error) { return kept{}, f.Close() }
 
-// IsRemote reports that nothing is known of it.
-func (kept) IsRemote() bool { return true }
-
 func (kept) remove(_ sys.Info, path string, approve approval) (removed bool, err error) {
 	return remove(path, approve)
 }

@@ -68,8 +68,8 @@ var table = []mutant{
 	{
 		law: 1, measure: "the server is asked what the path names",
 		file:  "unix.go",
-		old:   "mark.Lstat(g.path, !g.id.OnDisk() && !g.isLocal())",
-		new:   "mark.Lstat(g.path, false)",
+		old:   "mark.Lstat(g.path, g.id)",
+		new:   "mark.Lstat(g.path, sys.ID{Dev: ^uint64(0)})",
 		tests: ".", run: "^TestLaw01", pace: quick,
 	},
 	{
@@ -229,22 +229,22 @@ var table = []mutant{
 	{
 		law: 7, measure: "who has locked a marker sees whether the path leads to it",
 		file:  "internal/mark/remove.go",
-		old:   "if err := leads(path, remote, info); err != nil {\n\t\treturn false, err\n\t}\n\tif err := approve",
+		old:   "if err := leads(path, info); err != nil {\n\t\treturn false, err\n\t}\n\tif err := approve",
 		new:   "if err := approve",
 		tests: "internal/mark", run: "^TestSparesASuccessor", pace: quick,
 	},
 	{
 		law: 7, measure: "who has locked a marker asks the server where the path leads",
-		file:  "internal/mark/remove.go",
-		old:   "if err := leads(path, remote, info); err",
-		new:   "if err := leads(path, false, info); err",
+		file:  "internal/mark/mark.go",
+		old:   "at, err := Lstat(path, info.ID)",
+		new:   "at, err := sys.Lstat(path)",
 		tests: "internal/mark", run: "^TestLaw07", pace: quick,
 	},
 	{
 		law: 7, measure: "the path is looked at before the content",
 		file:  "internal/mark/remove.go",
-		old:   "if err := leads(path, remote, info); err != nil {\n\t\treturn false, err\n\t}\n\tif err := approve(f, locked); err != nil {\n\t\treturn false, err\n\t}",
-		new:   "if err := approve(f, locked); err != nil {\n\t\treturn false, err\n\t}\n\tif err := leads(path, remote, info); err != nil {\n\t\treturn false, err\n\t}",
+		old:   "if err := leads(path, info); err != nil {\n\t\treturn false, err\n\t}\n\tif err := approve(f, locked); err != nil {\n\t\treturn false, err\n\t}",
+		new:   "if err := approve(f, locked); err != nil {\n\t\treturn false, err\n\t}\n\tif err := leads(path, info); err != nil {\n\t\treturn false, err\n\t}",
 		tests: "internal/mark", run: "^Test", pace: quick,
 	},
 	{
