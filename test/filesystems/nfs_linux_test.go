@@ -90,25 +90,46 @@ func startOnOther(t *testing.T, role string, args ...string) *testproc.Proc {
 	return testproc.StartCommand(t, cmd)
 }
 
-// TestLaw07ReleaseOnNFSSparesTheSuccessor has the hold of this client be broken on
-// the other one, which takes the lock then. This one still believes that the path
-// leads to its own marker, for as long as it trusts what it has been told of names.
-func TestLaw07ReleaseOnNFSSparesTheSuccessor(t *testing.T) {
+// betweenClients runs a test as one of the clients, on each mount: here is a directory
+// as this client sees it, and there as the other one does.
+func betweenClients(t *testing.T, mounts []place, test func(t *testing.T, here, there string)) {
 	if !*onClient {
 		t.Log(runOnClient(t))
 		return
 	}
-	for _, p := range nfs {
+	for _, p := range mounts {
+		t.Run(p.name, func(t *testing.T) {
+			here := newDirIn(t, filepath.Join("/nfs", p.name, "a"))
+			test(t, here, filepath.Join("/nfs", p.name, "b", filepath.Base(here)))
+		})
+	}
+}
+
+// nfs4 are those mounts where flock excludes, and where each change is heard of: the
+// third version tells of them by the directory's time, which not every one moves.
+func nfs4() []place {
+	return slices.DeleteFunc(slices.Clone(nfs), func(p place) bool { return p.name == "3,nolock" })
+}
+
+// theKind is the one of that name.
+func theKind(name string) locktest.Kind {
+	i := slices.IndexFunc(moreKinds, func(k locktest.Kind) bool { return k.Name == name })
+	return moreKinds[i]
+}
+
+// TestLaw07ReleaseOnNFSSparesTheSuccessor has the hold of this client be broken on
+// the other one, which takes the lock then. This one still believes that the path
+// leads to its own marker, for as long as it trusts what it has been told of names.
+func TestLaw07ReleaseOnNFSSparesTheSuccessor(t *testing.T) {
+	betweenClients(t, nfs, func(t *testing.T, here, there string) {
 		for _, k := range kinds {
 			if !k.CanBreak {
 				continue
 			}
-			t.Run(p.name+" "+k.Name, func(t *testing.T) {
-				here := newDirIn(t, filepath.Join("/nfs", p.name, "a"))
-				there := filepath.Join("/nfs", p.name, "b", filepath.Base(here))
-				hold, err := k.New(filepath.Join(here, "x.lock")).Acquire(t.Context())
+			t.Run(k.Name, func(t *testing.T) {
+				hold, err := k.New(filepath.Join(here, k.Name)).Acquire(t.Context())
 				must(t, err)
-				other := startOnOther(t, "hold "+k.Name, filepath.Join(there, "x.lock"))
+				other := startOnOther(t, "hold "+k.Name, filepath.Join(there, k.Name))
 				for _, command := range []string{"break", "try"} {
 					other.Say(command)
 					other.Expect("done")
@@ -125,72 +146,51 @@ func TestLaw07ReleaseOnNFSSparesTheSuccessor(t *testing.T) {
 				other.Expect("done")
 			})
 		}
-	}
+	})
 }
 
 // TestLaw01FileRemovedOnNFSIsNotTheLock has the other client wait for a lock whose
 // file goes with it: what the wait is for is not what the path leads to then.
 func TestLaw01FileRemovedOnNFSIsNotTheLock(t *testing.T) {
-	if !*onClient {
-		t.Log(runOnClient(t))
-		return
-	}
-	i := slices.IndexFunc(moreKinds, func(k locktest.Kind) bool { return k.Name == "remove" })
-	k := moreKinds[i]
-	for _, p := range nfs {
-		if p.name == "3,nolock" {
-			continue // the locks are those of one client
-		}
-		t.Run(p.name, func(t *testing.T) {
-			here := newDirIn(t, filepath.Join("/nfs", p.name, "a"))
-			there := filepath.Join("/nfs", p.name, "b", filepath.Base(here), "x.lock")
-			lock := k.New(filepath.Join(here, "x.lock"))
-			for range 5 {
-				hold, err := lock.Acquire(t.Context())
-				must(t, err)
-				other := startOnOther(t, "hold "+k.Name, there)
-				other.Say("try")
-				if said := other.Line(); !strings.Contains(said, "locked") {
-					t.Error(said)
-				}
-				other.Say("acquire")
-				time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond) // at whatever it is by then
-				must(t, hold.Release())
-				other.Expect("done")
-				if again, err := lock.TryAcquire(t.Context()); !errors.Is(err, filelock.ErrLocked) {
-					t.Errorf("both have it: %v", err)
-					if err == nil {
-						must(t, again.Release())
-					}
-				}
-				other.Say("release")
-				other.Expect("done")
-				must(t, other.Wait())
+	k := theKind("remove")
+	betweenClients(t, nfs4(), func(t *testing.T, here, there string) {
+		lock := k.New(filepath.Join(here, "x.lock"))
+		for range 5 {
+			hold, err := lock.Acquire(t.Context())
+			must(t, err)
+			other := startOnOther(t, "hold "+k.Name, filepath.Join(there, "x.lock"))
+			other.Say("try")
+			if said := other.Line(); !strings.Contains(said, "locked") {
+				t.Error(said)
 			}
-		})
-	}
+			other.Say("acquire")
+			time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond) // at whatever it is by then
+			must(t, hold.Release())
+			other.Expect("done")
+			if again, err := lock.TryAcquire(t.Context()); !errors.Is(err, filelock.ErrLocked) {
+				t.Errorf("both have it: %v", err)
+				if err == nil {
+					must(t, again.Release())
+				}
+			}
+			other.Say("release")
+			other.Expect("done")
+			must(t, other.Wait())
+		}
+	})
 }
 
 // TestLaw20LockIsSeenOnNFSAsItIs has each client look before, while and after the other
 // one has the lock: what it saw last is not what it is told of a moment later.
 func TestLaw20LockIsSeenOnNFSAsItIs(t *testing.T) {
-	if !*onClient {
-		t.Log(runOnClient(t))
-		return
-	}
-	for _, p := range nfs {
-		if p.name == "3,nolock" {
-			continue // it tells of changes by the directory's time, which not every one moves
-		}
+	betweenClients(t, nfs4(), func(t *testing.T, here, there string) {
 		for _, k := range kinds {
 			if !k.CanBreak {
 				continue // the system does not tell who holds an OS lock
 			}
-			t.Run(p.name+" "+k.Name, func(t *testing.T) {
-				here := newDirIn(t, filepath.Join("/nfs", p.name, "a"))
-				there := filepath.Join("/nfs", p.name, "b", filepath.Base(here))
-				lock := k.New(filepath.Join(here, "x.lock"))
-				other := startOnOther(t, "hold "+k.Name, filepath.Join(there, "x.lock"))
+			t.Run(k.Name, func(t *testing.T) {
+				lock := k.New(filepath.Join(here, k.Name))
+				other := startOnOther(t, "hold "+k.Name, filepath.Join(there, k.Name))
 				tell := func(command, want string) {
 					t.Helper()
 					if other.Say(command); !strings.Contains(other.Line(), want) {
@@ -216,7 +216,7 @@ func TestLaw20LockIsSeenOnNFSAsItIs(t *testing.T) {
 				}
 			})
 		}
-	}
+	})
 }
 
 func init() { roles["edit itself"] = editItself }
@@ -237,51 +237,34 @@ func editItself(args []string) error {
 // TestLaw01FileReplacedOnNFSIsNotTheLock has the other client wait for the lock of a
 // file that whoever has it replaces.
 func TestLaw01FileReplacedOnNFSIsNotTheLock(t *testing.T) {
-	if !*onClient {
-		t.Log(runOnClient(t))
-		return
-	}
-	for _, p := range nfs {
-		if p.name == "3,nolock" {
-			continue // the locks are those of one client
-		}
-		t.Run(p.name, func(t *testing.T) {
-			here := newDirIn(t, filepath.Join("/nfs", p.name, "a"))
-			path := filepath.Join(here, "data")
-			write(t, path, "old")
-			f, err := lockedfile.Edit(t.Context(), path, lockedfile.Itself())
-			must(t, err)
-			other := startOnOther(t, "edit itself", filepath.Join("/nfs", p.name, "b", filepath.Base(here), "data"))
-			other.Expect("waits")
-			must(t, os.Rename(path, path+".old")) // which says what the name is of
-			write(t, path, "new")
-			must(t, f.Close())
-			other.Expect("new")
-			must(t, other.Wait())
-		})
-	}
+	betweenClients(t, nfs4(), func(t *testing.T, here, there string) {
+		path := filepath.Join(here, "data")
+		write(t, path, "old")
+		f, err := lockedfile.Edit(t.Context(), path, lockedfile.Itself())
+		must(t, err)
+		other := startOnOther(t, "edit itself", filepath.Join(there, "data"))
+		other.Expect("waits")
+		must(t, os.Rename(path, path+".old")) // which says what the name is of
+		write(t, path, "new")
+		must(t, f.Close())
+		other.Expect("new")
+		must(t, other.Wait())
+	})
 }
 
 // TestLaw02CrowdOnNFSLosesNoCount has processes of both clients count under one lock.
 // Some are killed where the lock outlasts what they have not written yet: an OS lock is
 // gone before that.
 func TestLaw02CrowdOnNFSLosesNoCount(t *testing.T) {
-	if !*onClient {
-		t.Log(runOnClient(t))
-		return
-	}
 	const each, counts = 2, 40 // processes of a client
 	kinds := append(kinds[:len(kinds):len(kinds)], moreKinds...)
 	kills := max(1, locktest.Kills(t, 60)/(2*len(kinds)))
-	for _, p := range nfs {
-		if p.name == "3,nolock" {
-			continue // who has the lock may be shown what is not the latest
-		}
+	betweenClients(t, nfs4(), func(t *testing.T, here, there string) {
 		for _, k := range kinds {
 			k.Outlives = k.Name == "pid" // which proves nothing of other machines
-			t.Run(p.name+" "+k.Name, func(t *testing.T) {
-				scene := locktest.NewSceneIn(t, newDirIn(t, filepath.Join("/nfs", p.name, "a")))
-				there := filepath.Join("/nfs", p.name, "b", filepath.Base(scene.Dir))
+			t.Run(k.Name, func(t *testing.T) {
+				scene := locktest.NewSceneIn(t, newDirIn(t, here))
+				there := filepath.Join(there, filepath.Base(scene.Dir))
 				crowd := locktest.GatherFrom(t, k, scene, 2*each, func(i int) *testproc.Proc {
 					if i%2 == 0 {
 						return k.Counting(t, scene, each, i)
@@ -301,39 +284,28 @@ func TestLaw02CrowdOnNFSLosesNoCount(t *testing.T) {
 				crowd.End()
 			})
 		}
-	}
+	})
 }
 
 // TestTokensRiseOnNFS has both clients take the lock in turn.
 func TestTokensRiseOnNFS(t *testing.T) {
-	if !*onClient {
-		t.Log(runOnClient(t))
-		return
-	}
-	i := slices.IndexFunc(moreKinds, func(k locktest.Kind) bool { return k.Name == "fenced lease" })
-	k := moreKinds[i]
-	for _, p := range nfs {
-		if p.name == "3,nolock" {
-			continue // nobody is kept from the file that the token is in
-		}
-		t.Run(p.name, func(t *testing.T) {
-			here := newDirIn(t, filepath.Join("/nfs", p.name, "a"))
-			lock := k.New(filepath.Join(here, "x.lock"))
-			other := startOnOther(t, "hold "+k.Name, filepath.Join("/nfs", p.name, "b", filepath.Base(here), "x.lock"))
-			for n := uint64(1); n < 10; n += 2 {
-				hold, err := lock.TryAcquire(t.Context())
-				must(t, err)
-				if hold.Token() != n {
-					t.Errorf("token %d, want %d", hold.Token(), n)
-				}
-				must(t, hold.Release())
-				other.Say("try")
-				other.Expect("done")
-				other.Say("token")
-				other.Expect(fmt.Sprint(n + 1))
-				other.Say("release")
-				other.Expect("done")
+	k := theKind("fenced lease")
+	betweenClients(t, nfs4(), func(t *testing.T, here, there string) {
+		lock := k.New(filepath.Join(here, "x.lock"))
+		other := startOnOther(t, "hold "+k.Name, filepath.Join(there, "x.lock"))
+		for n := uint64(1); n < 10; n += 2 {
+			hold, err := lock.TryAcquire(t.Context())
+			must(t, err)
+			if hold.Token() != n {
+				t.Errorf("token %d, want %d", hold.Token(), n)
 			}
-		})
-	}
+			must(t, hold.Release())
+			other.Say("try")
+			other.Expect("done")
+			other.Say("token")
+			other.Expect(fmt.Sprint(n + 1))
+			other.Say("release")
+			other.Expect("done")
+		}
+	})
 }
