@@ -47,6 +47,7 @@ type Proc struct {
 	t      testing.TB
 	stdin  io.WriteCloser
 	stdout *bufio.Reader
+	pipe   io.Closer // of stdout
 	waited bool
 }
 
@@ -86,14 +87,14 @@ func StartCommand(t testing.TB, cmd *exec.Cmd) *Proc {
 	if cmd.Stderr == nil {
 		cmd.Stderr = os.Stderr
 	}
-	p.stdout = bufio.NewReader(r)
+	p.stdout, p.pipe = bufio.NewReader(r), r
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()
 	t.Cleanup(func() {
 		p.Kill()
-		r.Close()
+		p.pipe.Close()
 	})
 	return p
 }
@@ -128,9 +129,11 @@ func (p *Proc) Expect(want string) {
 	}
 }
 
-// Rest returns all that the process prints until it ends.
+// Rest returns all that the process prints until it ends. Nothing can be read from
+// it after that.
 func (p *Proc) Rest() string {
 	b, _ := io.ReadAll(p.stdout)
+	p.pipe.Close() // a test may have thousands of processes
 	return string(b)
 }
 
