@@ -209,7 +209,7 @@ func (c *crowd) disperse() {
 func killable(k locktest.Kind) bool { return k.Name != "mkdir" && k.Name != "pid" }
 
 // chance is how often something goes wrong, in a thousand times.
-const chance = 100
+const chance = 50
 
 // TestCountingThroughEachFault has processes count while one thing goes wrong now
 // and then.

@@ -95,5 +95,6 @@ func leaseKind(name string, c lease.Config) locktest.Kind {
 		Inspects:  true,
 		Bare:      true,
 		HasTokens: c.Fencing,
+		Leaves:    c.Fencing, // the token
 	}
 }

@@ -23,7 +23,7 @@ const mostMemory = 1 << 19
 func TestLaw24LiesOfAFileSystemHaveAnEnd(t *testing.T) {
 	rounds := 5
 	if locktest.Thorough() {
-		rounds = 200
+		rounds = 50
 	}
 	for _, k := range chosen() {
 		t.Run(k.Name, func(t *testing.T) {
