@@ -20,6 +20,7 @@ import (
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
 )
 
@@ -67,17 +68,19 @@ func TestLaw01LockedFileIsTheOneThatThePathNames(t *testing.T) {
 func TestLaw01WaiterFollowsAReplacedFile(t *testing.T) {
 	path := lockPath(t)
 	p := flockKind.Elsewhere(t, path)
-	got := make(chan *filelock.Hold, 1)
+	waiting, got := make(chan struct{}), make(chan error)
 	go func() {
-		h, err := filelock.New(path).Acquire(bg)
-		if err != nil {
-			t.Error(err)
+		l := filelock.New(path, filelock.WithLogger(locktest.WhenWaiting(waiting)))
+		h, err := l.Acquire(bg, filelock.WithTimeout(30*time.Second))
+		if err == nil {
+			err = h.Release()
 		}
-		got <- h
+		got <- err
 	}()
+	<-waiting
 	write(t, path+"2", "")
 	must(t, os.Rename(path+"2", path))
-	must(t, (<-got).Release())
+	must(t, <-got)
 	p.Kill()
 }
 
@@ -160,14 +163,15 @@ func TestLaw16ReleaseFreesWhatAChildHasInherited(t *testing.T) {
 		path := lockPath(t)
 		h, err := k.New(path).Acquire(bg)
 		must(t, err)
-		cmd := exec.Command("sleep", "60")
+		cmd := exec.Command("cat") // for as long as we are there
 		cmd.ExtraFiles = []*os.File{h.File()}
-		must(t, cmd.Start())
+		heir := testproc.StartCommand(t, cmd)
 		must(t, h.Release())
-		p := k.Elsewhere(t, path) // has got it
+		p := testproc.Start(t, "hold "+k.Name, path)
+		p.Say("try")
+		p.Expect("done")
 		p.Kill()
-		cmd.Process.Kill()
-		cmd.Wait()
+		heir.Kill()
 	}
 }
 

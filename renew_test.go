@@ -514,6 +514,48 @@ func TestLaw17CancelledRenewalLeavesNothing(t *testing.T) {
 	})
 }
 
+// TestLaw17LockThatComesWithTheCancellationIsHeld has the lock handed to somebody who
+// has been cancelled, and has not left the queue yet.
+func TestLaw17LockThatComesWithTheCancellationIsHeld(t *testing.T) {
+	leases(t, func(t *testing.T, _ *filelock.Lock, g *leased) {
+		l := filelock.NewLock(&backend{key: t.Name(), acquire: always(handed{g})})
+		first, err := l.Acquire(bg)
+		must(t, err)
+		ctx, cancel := context.WithCancel(bg)
+		next := make(chan *filelock.Hold)
+		go func() {
+			var handOver error
+			h, err := l.Acquire(ending{ctx, sync.OnceFunc(func() { handOver = first.Release() })})
+			if err := errors.Join(err, handOver); err != nil {
+				t.Error(err)
+			}
+			next <- h
+		}()
+		synctest.Wait()
+		cancel()
+		if h := <-next; h != nil {
+			must(t, h.Release())
+		}
+		if l.Held() {
+			t.Error("it is held by nobody")
+		}
+	})
+}
+
+// ending is a context that does something when it is asked why it has ended.
+type ending struct {
+	context.Context
+	do func()
+}
+
+func (c ending) Err() error {
+	err := c.Context.Err()
+	if err != nil {
+		c.do()
+	}
+	return err
+}
+
 // TestSharedLeaseIsRenewedForAll has the first of two readers leave.
 func TestSharedLeaseIsRenewedForAll(t *testing.T) {
 	leases(t, func(t *testing.T, l *filelock.Lock, g *leased) {

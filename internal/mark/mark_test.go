@@ -243,8 +243,8 @@ func TestWhoeverIsAtItIsNotDisturbed(t *testing.T) {
 	}
 }
 
-// TestFailureLeavesNoFile fails each operation of making a marker.
-func TestFailureLeavesNoFile(t *testing.T) {
+// TestLaw11FailureLeavesNoFile fails each operation of making a marker.
+func TestLaw11FailureLeavesNoFile(t *testing.T) {
 	mode := fs.FileMode(0o640)
 	failed := errors.New("failed")
 	for n := 1; ; n++ {

@@ -14,7 +14,7 @@ var table = []mutant{
 		file:  "grant.go",
 		old:   "errors.Is(err, ErrLocked) && g.leads() != nil",
 		new:   "false",
-		tests: ".", run: "^TestLaw01",
+		tests: ".", run: "^TestLaw01", pace: first,
 	},
 	{
 		law: 1, measure: "handing on looks at the file",
@@ -483,7 +483,7 @@ var table = []mutant{
 		file:  "internal/mark/own.go",
 		old:   "return nil, errors.Join(err, discard(f, path))",
 		new:   "return nil, errors.Join(err, f.Close())",
-		tests: ".", run: "^TestLaw11", pace: quick,
+		tests: "internal/mark", run: "^TestLaw11FailureLeavesNoFile", pace: quick,
 	},
 	{
 		law: 11, measure: "a marker is withdrawn if its acquisition fails",
@@ -658,7 +658,7 @@ var table = []mutant{
 		file:  "grant.go",
 		old:   "errUnlock := g.unlock()",
 		new:   "errUnlock := error(nil)",
-		tests: ".", run: "^TestLaw16ReleaseFrees", pace: quick,
+		tests: ".", run: "^TestLaw16ReleaseFrees", pace: first,
 	},
 	{
 		law: 16, measure: "a file that is lent is neither kept nor handed on",
@@ -679,7 +679,7 @@ var table = []mutant{
 		file:  "acquire.go",
 		old:   "v.outcome == entered || v.outcome == refused {\n\t\treturn v",
 		new:   "v.outcome == refused {\n\t\treturn v",
-		tests: ".", run: "^TestLaw17|Contract|^TestManyOwners|^TestWaitersLeave",
+		tests: ".", run: "^TestLaw17", pace: quick,
 	},
 	{
 		law: 18, measure: "a hold that cannot be released goes on",
