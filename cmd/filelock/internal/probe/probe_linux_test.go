@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -243,6 +244,22 @@ func TestPeerCannotLeadTheListenerElsewhere(t *testing.T) {
 		if path, err := l.find(t.Context(), name, nonce); err == nil {
 			t.Errorf("%s leads to %s", name, path)
 		}
+	}
+}
+
+// TestOtherProcessCannotBeReplacedAtTheEnd has the context end while there is none.
+func TestOtherProcessCannotBeReplacedAtTheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	c, err := startChild(ctx, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := c.kill(); !errors.Is(err, context.Canceled) {
+		t.Errorf("it is replaced: %v", err)
+	}
+	if err := c.close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -69,7 +69,7 @@ type child struct {
 	line
 	ctx     context.Context
 	dir     string
-	cmd     *exec.Cmd
+	cmd     *exec.Cmd // nil while there is no process
 	in, out *os.File
 }
 
@@ -89,7 +89,7 @@ func (c *child) start() error {
 	if err != nil {
 		return err
 	}
-	c.cmd = exec.CommandContext(c.ctx, self, "probe", "--"+Agent, c.dir)
+	cmd := exec.CommandContext(c.ctx, self, "probe", "--"+Agent, c.dir)
 	var theirIn, theirOut *os.File
 	theirIn, c.out, err = os.Pipe()
 	if err != nil {
@@ -97,14 +97,15 @@ func (c *child) start() error {
 	}
 	c.in, theirOut, err = os.Pipe()
 	if err == nil {
-		c.cmd.Stdin, c.cmd.Stdout = theirIn, theirOut
-		err = c.cmd.Start()
+		cmd.Stdin, cmd.Stdout = theirIn, theirOut
+		err = cmd.Start()
 		theirOut.Close()
 	}
 	theirIn.Close()
 	if err != nil {
 		return errors.Join(err, c.closePipes())
 	}
+	c.cmd = cmd
 	deadline := c.in.SetReadDeadline
 	if deadline(time.Time{}) != nil { // a system whose pipes have none
 		deadline = func(time.Time) error { return nil }
@@ -132,10 +133,14 @@ func (c *child) kill() error {
 	return err
 }
 
-// end kills the process and waits for its end.
+// end kills the process, if there is one, and waits for its end.
 func (c *child) end() error {
+	if c.cmd == nil {
+		return nil
+	}
 	c.cmd.Process.Kill()
 	c.cmd.Wait()
+	c.cmd = nil
 	return c.closePipes()
 }
 
