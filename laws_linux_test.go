@@ -71,7 +71,7 @@ func TestLaw01WaiterFollowsAReplacedFile(t *testing.T) {
 	waiting, got := make(chan struct{}), make(chan error)
 	go func() {
 		l := filelock.New(path, filelock.WithLogger(locktest.WhenWaiting(waiting)))
-		h, err := l.Acquire(bg, filelock.WithTimeout(30*time.Second))
+		h, err := l.Acquire(bg, filelock.WithTimeout(10*time.Second))
 		if err == nil {
 			err = h.Release()
 		}
