@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,8 +45,9 @@ func TestLaw24DirectoryThatBecomesALinkIsNotFollowed(t *testing.T) {
 		for n := 1; ; n++ {
 			path, elsewhere := filepath.Join(t.TempDir(), "x"), t.TempDir()
 			l := marker.NewMkdir(path, marker.Config{})
-			armed, count := &atomic.Bool{}, 0
-			var made time.Time
+			armed := &atomic.Bool{}
+			var mu sync.Mutex // whoever watches the marker does something too
+			count, made := 0, time.Time{}
 			turn := func() {
 				was, err := os.ReadDir(l.LockFile())
 				if err != nil {
@@ -60,6 +62,8 @@ func TestLaw24DirectoryThatBecomesALinkIsNotFollowed(t *testing.T) {
 				must(t, errors.Join(os.Rename(l.LockFile(), l.LockFile()+".away"), os.Symlink(elsewhere, l.LockFile())))
 			}
 			remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+				mu.Lock()
+				defer mu.Unlock()
 				if armed.Load() {
 					if count++; count == n {
 						turn()
@@ -69,7 +73,10 @@ func TestLaw24DirectoryThatBecomesALinkIsNotFollowed(t *testing.T) {
 			}})
 			use(l, armed)
 			remove()
-			if count < n {
+			mu.Lock()
+			operations, made := count, made
+			mu.Unlock()
+			if operations < n {
 				break
 			}
 			turns++
