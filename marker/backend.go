@@ -111,9 +111,6 @@ func (b *backend) attempt(path string) (filelock.Grant, error) {
 			if errors.Is(err, fs.ErrExist) {
 				continue // somebody else was faster
 			}
-			if owed := (*mark.Unfinished)(nil); errors.Is(err, sys.ErrBusy) && !errors.As(err, &owed) {
-				return nil, filelock.ErrLocked // and lets nobody look at it, as on Windows who removes it
-			}
 			if err != nil {
 				return nil, explain(err)
 			}

@@ -1,7 +1,6 @@
 package marker
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"time"
@@ -43,12 +42,6 @@ func look(path string) (found, error) {
 		err = fs.ErrNotExist
 	}
 	return f, err
-}
-
-// unreadable reports whether err says that something may not be read: it reads
-// as held, by nobody who is known.
-func unreadable(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, sys.ErrBusy)
 }
 
 // stale reports whether the holder is certainly dead.

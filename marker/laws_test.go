@@ -18,7 +18,6 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/locktest"
-	"github.com/gofilelock/filelock/internal/sys"
 	"github.com/gofilelock/filelock/internal/verify"
 	"github.com/gofilelock/filelock/marker"
 )
@@ -526,29 +525,4 @@ func TestNewDoesWithoutLinks(t *testing.T) {
 func TestBreakOfAStrangersState(t *testing.T) {
 	l := marker.New(lockPath(t), marker.Config{})
 	want(t, l.Break(bg, filelock.State{Held: true}), fs.ErrInvalid)
-}
-
-// TestLaw20MarkerThatNobodyMayLookAtIsContention has somebody else's marker be there
-// after all, who keeps it to itself while it is compared with ours.
-func TestLaw20MarkerThatNobodyMayLookAtIsContention(t *testing.T) {
-	path, linked := lockPath(t), false
-	l := marker.NewLink(path, marker.Config{})
-	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
-		switch {
-		case op == fault.Link:
-			linked = true
-			return fs.ErrExist
-		case linked:
-			linked = false
-			return sys.ErrBusy
-		}
-		return nil
-	}})
-	_, err := l.TryAcquire(bg)
-	remove()
-	want(t, err, filelock.ErrLocked)
-	must(t, filelock.ReleaseAll())
-	if left := files(t, filepath.Dir(path)); len(left) > 0 {
-		t.Errorf("left behind: %q", left)
-	}
 }

@@ -61,7 +61,7 @@ const mostSaid = 1024
 // lookAtFile reads a link's file, or that of a PID lock.
 func (f *found) lookAtFile() error {
 	e, err := mark.Inspect(f.path, mostSaid)
-	if unreadable(err) {
+	if mark.Unreadable(err) {
 		return nil
 	}
 	if err != nil {
@@ -86,7 +86,7 @@ const mostNames = 10_000
 func (f *found) findClaim() error {
 	dir, _ := address.Split(f.path)
 	names, err := sys.Names(dir, mostNames)
-	if err != nil && !unreadable(err) {
+	if err != nil && !mark.Unreadable(err) {
 		return err
 	}
 	for _, name := range names {

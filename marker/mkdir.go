@@ -191,7 +191,7 @@ func (f *found) lookIntoDirectory() error {
 		return err
 	}
 	names, err := sys.Names(at, 2)
-	if unreadable(err) {
+	if mark.Unreadable(err) {
 		f.foreign = invalid("the directory may not be read")
 		return nil
 	}

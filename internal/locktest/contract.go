@@ -16,6 +16,7 @@ import (
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
+	"github.com/gofilelock/filelock/internal/sys"
 	"github.com/gofilelock/filelock/internal/testproc"
 	"github.com/gofilelock/filelock/internal/verify"
 )
@@ -64,10 +65,11 @@ var contract = []struct {
 	{"KilledHolderLetsTheWaiterIn", Kind.endingWithHolder, killedHolder},
 	{"ReleaseElsewhereLetsTheWaiterIn", Kind.others, releaseElsewhere},
 	{"InspectTellsAndChangesNothing", nil, inspect},
-	{"InspectAsksAServerAnew", func(k Kind) bool { return k.CanBreak && !k.NoFile && runtime.GOOS == "linux" }, inspectAsks},
+	{"InspectAsksAServerAnew", func(k Kind) bool { return k.markers() && runtime.GOOS == "linux" }, inspectAsks},
 	{"BreakIsUnsupported", Kind.notBreaking, breakUnsupported},
 	{"BreakEndsTheHoldThatWasInspected", Kind.breaking, breakHold},
 	{"BreakSparesASuccessor", Kind.breakingOthers, breakSparesSuccessor},
+	{"Law20UnreadableMarkerIsContention", Kind.markers, unreadableMarker},
 	{"MissingDirectoryFailsAtOnce", Kind.files, missingDirectory},
 	{"GuardCallAndGuardFunc", nil, decorators},
 	{"NonsenseIsReportedByTheFirstAcquisition", nil, nonsense},
@@ -80,6 +82,7 @@ func (k Kind) notBreaking() bool { return !k.CanBreak }
 func (k Kind) hardLinks() bool   { return k.HardLinks }
 func (k Kind) files() bool       { return !k.NoFile }
 func (k Kind) others() bool      { return !k.NoOthers }
+func (k Kind) markers() bool     { return k.CanBreak && !k.NoFile }
 
 func (k Kind) sharingWithOthers() bool { return k.CanShare && !k.NoOthers }
 func (k Kind) breakingOthers() bool    { return k.CanBreak && !k.NoOthers }
@@ -1036,6 +1039,39 @@ func breakSparesSuccessor(t *testing.T, k Kind, path string) {
 	must(t, l.Break(ctx, s))
 	wantFree(t, l)
 	p.Kill()
+}
+
+// unreadableMarker has somebody be faster, whose marker nobody else may read: he is
+// another user, or is comparing it just then.
+func unreadableMarker(t *testing.T, k Kind, path string) {
+	at := k.lockFile(path)
+	naming := []fault.Op{fault.Link, fault.Create, fault.Mkdir, fault.Symlink}
+	for _, refusal := range []error{fs.ErrPermission, sys.ErrBusy} {
+		faster := false
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, on string) error {
+			switch {
+			case on != at:
+			case op == fault.Open && faster:
+				return refusal
+			case slices.Contains(naming, op) && !faster:
+				faster = true
+				return os.WriteFile(at, []byte("another's"), 0o666)
+			}
+			return nil
+		}})
+		h, err := k.New(path).TryAcquire(bounded(t))
+		remove()
+		if h != nil || !faster {
+			t.Fatalf("%v: %v, %v", refusal, h, err)
+		}
+		wantError(t, err, filelock.ErrLocked)
+		must(t, filelock.ReleaseAll()) // nothing is owed
+		if content, err := os.ReadFile(at); err != nil || string(content) != "another's" {
+			t.Errorf("%v: what was another's is %q, %v", refusal, content, err)
+		}
+		must(t, os.Remove(at))
+		wantFree(t, k.New(path))
+	}
 }
 
 func missingDirectory(t *testing.T, k Kind, path string) {

@@ -66,7 +66,7 @@ var ErrUnreadable = errors.New("the marker may not be read")
 func Look(path string, limit int) (Evidence, error) {
 	e, err := Inspect(path, limit)
 	switch {
-	case err != nil && e.Info.Mode.IsRegular() && (errors.Is(err, fs.ErrPermission) || errors.Is(err, sys.ErrBusy)):
+	case e.Info.Mode.IsRegular() && Unreadable(err):
 		return e, ErrUnreadable
 	case sys.IsStale(err) && e.Info != (sys.Info{}): // since it was looked at
 		return e, fs.ErrNotExist
@@ -74,6 +74,12 @@ func Look(path string, limit int) (Evidence, error) {
 		return e, sys.Irregular(e.Info.Mode)
 	}
 	return e, err
+}
+
+// Unreadable reports whether err says that there is something which may not be read,
+// at least now.
+func Unreadable(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, sys.ErrBusy)
 }
 
 func read(f sys.File, limit int) (Evidence, error) {
@@ -97,7 +103,7 @@ func read(f sys.File, limit int) (Evidence, error) {
 // It reports whether the marker is gone by its doing. If so, an error is about
 // tidying up and no more.
 func Break(path string, e Evidence) (removed bool, err error) {
-	return remove(path, func(f sys.File, locked error) error {
+	removed, err = remove(path, func(f sys.File, locked error) error {
 		if locked != nil {
 			return locked
 		}
@@ -110,6 +116,10 @@ func Break(path string, e Evidence) (removed bool, err error) {
 		}
 		return err
 	})
+	if !removed {
+		err = e.unlessAnother(path, err)
+	}
+	return removed, err
 }
 
 // BreakUnguarded is Break for file systems where others cannot be kept from the
@@ -118,8 +128,10 @@ func Break(path string, e Evidence) (removed bool, err error) {
 func BreakUnguarded(path string, e Evidence) (removed bool, err error) {
 	now, err := Inspect(path, e.Limit)
 	switch {
+	case errors.Is(err, sys.ErrBusy):
+		return false, ErrBusy
 	case err != nil:
-		return false, noMarker(path, err)
+		return false, e.unlessAnother(path, noMarker(path, err))
 	case !e.same(now):
 		return false, ErrChanged
 	}
@@ -130,8 +142,25 @@ func BreakUnguarded(path string, e Evidence) (removed bool, err error) {
 	return err == nil, err
 }
 
+// unlessAnother returns [ErrChanged] in the place of an error that came of another
+// marker being at path by now, which may not be read.
+func (e Evidence) unlessAnother(path string, err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	if now, errNow := Lstat(path, e.Info.ID); sys.IsGone(errNow) || errNow == nil && !e.alike(now) {
+		return ErrChanged
+	}
+	return err
+}
+
 func (e Evidence) same(now Evidence) bool {
-	return now.Info.ID == e.Info.ID && now.Info.ModTime == e.Info.ModTime && bytes.Equal(now.Content, e.Content)
+	return e.alike(now.Info) && bytes.Equal(now.Content, e.Content)
+}
+
+// alike is same for who sees it from outside: another file may have its number now.
+func (e Evidence) alike(now sys.Info) bool {
+	return now.ID == e.Info.ID && now.ModTime == e.Info.ModTime
 }
 
 // An approval says why f must not be removed. It is told whether others are

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -166,6 +167,20 @@ func TestLookThatFailsSaysNothing(t *testing.T) {
 	}
 }
 
+// unreadable calls do while no file may be opened, for either reason that there is.
+func unreadable(do func(refusal error)) {
+	for _, refusal := range []error{unix.EACCES, sys.ErrBusy} {
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+			if op == fault.Open {
+				return refusal
+			}
+			return nil
+		}})
+		do(refusal)
+		remove()
+	}
+}
+
 // TestUnreadableMarkerMayStillBeOurs, unless numbers are known to be steady.
 func TestUnreadableMarkerMayStillBeOurs(t *testing.T) {
 	for _, steady := range []bool{false, true} {
@@ -174,16 +189,56 @@ func TestUnreadableMarkerMayStillBeOurs(t *testing.T) {
 			must(t, o.At(path))
 		}
 		elsewhere(t, path)
-		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
-			if op == fault.Open {
-				return unix.EACCES
+		unreadable(func(refusal error) {
+			if err := o.At(path); errors.Is(err, ErrChanged) != steady || err == nil {
+				t.Errorf("steady %v, %v: %v", steady, refusal, err)
 			}
-			return nil
-		}})
-		err := o.At(path)
-		remove()
-		if errors.Is(err, ErrChanged) != steady || err == nil {
-			t.Errorf("steady %v: %v", steady, err)
+		})
+	}
+}
+
+// TestLaw20UnreadableMarkerIsAnothers if its number is not ours, and ours is seen at
+// the name of the claim.
+func TestLaw20UnreadableMarkerIsAnothers(t *testing.T) {
+	for _, steady := range []bool{false, true} {
+		claim, o := own(t)
+		path := claim + ".marker"
+		must(t, os.WriteFile(path, []byte("another"), 0o666))
+		if !steady {
+			elsewhere(t, claim)
+		}
+		unreadable(func(refusal error) {
+			if err := o.Settle(path, fs.ErrExist); errors.Is(err, fs.ErrExist) != steady || err == nil {
+				t.Errorf("steady %v, %v: %v", steady, refusal, err)
+			}
+		})
+	}
+}
+
+// TestLaw20UnreadableSuccessorIsNoFailure: the marker that was inspected has gone, and
+// the next one is another user's.
+func TestLaw20UnreadableSuccessorIsNoFailure(t *testing.T) {
+	for name, breaks := range map[string]func(string, Evidence) (bool, error){"Break": Break, "BreakUnguarded": BreakUnguarded} {
+		for how, replace := range map[string]func(path string) error{
+			"not at all":           func(string) error { return nil },
+			"by another":           func(path string) error { return os.Rename(path+".next", path) },
+			"by one of its number": func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(2e9, 0)) },
+		} {
+			path, e := leave(t)
+			must(t, os.WriteFile(path+".next", nil, 0o666))
+			must(t, replace(path))
+			unreadable(func(refusal error) {
+				want := refusal
+				switch {
+				case refusal == sys.ErrBusy:
+					want = ErrBusy
+				case how != "not at all":
+					want = ErrChanged
+				}
+				if removed, err := breaks(path, e); removed || !errors.Is(err, want) {
+					t.Errorf("%s, replaced %s, %v: %v, %v", name, how, refusal, removed, err)
+				}
+			})
 		}
 	}
 }

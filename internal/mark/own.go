@@ -179,12 +179,25 @@ func (o *Own) settled(path string) error {
 	// It has been touched, or is another one, or has another number now.
 	e, err := Inspect(path, len(o.content))
 	switch {
-	case sys.IsGone(err), errors.Is(err, fs.ErrPermission) && o.steady.Load() && at.ID != o.info.ID:
+	case sys.IsGone(err), Unreadable(err) && at.ID != o.info.ID && o.keepsNumber():
 		return ErrChanged
 	case err == nil && !bytes.Equal(e.Content, o.content):
 		return ErrChanged
 	}
 	return err
+}
+
+// keepsNumber reports whether what has another number certainly is not o.
+func (o *Own) keepsNumber() bool {
+	if o.steady.Load() {
+		return true
+	}
+	made, err := sys.Lstat(o.path)
+	if err != nil || made.ID != o.info.ID {
+		return false
+	}
+	o.steady.Store(true)
+	return true
 }
 
 // Settle makes sure that o has the name path, after an attempt to give it that

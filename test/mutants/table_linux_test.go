@@ -208,14 +208,14 @@ var table = []mutant{
 	{
 		law: 7, measure: "who breaks compares the number of the file",
 		file:  "internal/mark/mark.go",
-		old:   "now.Info.ID == e.Info.ID && ",
+		old:   "now.ID == e.Info.ID && ",
 		new:   "",
 		tests: "internal/mark", run: "^Test", pace: quick,
 	},
 	{
 		law: 7, measure: "who breaks compares the time",
 		file:  "internal/mark/mark.go",
-		old:   "now.Info.ModTime == e.Info.ModTime && ",
+		old:   " && now.ModTime == e.Info.ModTime",
 		new:   "",
 		tests: "internal/mark", run: "^Test", pace: quick,
 	},
@@ -707,6 +707,20 @@ var table = []mutant{
 		file:  "internal/mark/mark.go",
 		old:   "if err != nil || info.ID.OnDisk() {",
 		new:   "if err != nil || info.ID.OnDisk() || true {",
+		tests: "internal/mark", run: "^TestLaw20", pace: quick,
+	},
+	{
+		law: 20, measure: "a marker that may not be read is not ours where ours has its number still",
+		file:  "internal/mark/own.go",
+		old:   "Unreadable(err) && at.ID != o.info.ID && o.keepsNumber()",
+		new:   "Unreadable(err) && at.ID != o.info.ID && o.steady.Load()",
+		tests: "internal/mark", run: "^TestLaw20", pace: quick,
+	},
+	{
+		law: 20, measure: "a marker that may not be opened to be broken is compared from outside",
+		file:  "internal/mark/mark.go",
+		old:   "if now, errNow := Lstat(path, e.Info.ID); sys.IsGone(errNow) || errNow == nil && !e.alike(now) {",
+		new:   "if now, errNow := Lstat(path, e.Info.ID); sys.IsGone(errNow) || errNow == nil && now.ID != e.Info.ID {",
 		tests: "internal/mark", run: "^TestLaw20", pace: quick,
 	},
 	{
