@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -160,5 +162,57 @@ func TestLaw11WhatCannotBeRolledBackIsLater(t *testing.T) {
 		}
 		heal()
 		checkClean(t, l.Path(), l, before)
+	}
+}
+
+// TestLaw20PrivateDirectoryInThePlaceOfTheDeadIsContention: the one of a dead holder has
+// been removed by others, and the next one is of a user who lets nobody look into it.
+func TestLaw20PrivateDirectoryInThePlaceOfTheDeadIsContention(t *testing.T) {
+	path, k := lockPath(t), kindNamed("mkdir")
+	k.Elsewhere(t, path).Kill()
+	at, looks := k.LockFile(path), 0
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, on string) error {
+		if op == fault.Open && on == at {
+			looks++
+		}
+		switch {
+		case op == fault.Open && on == at && looks == 2: // to break it
+			must(t, errors.Join(os.RemoveAll(at), os.Mkdir(at, 0o777), os.Chtimes(at, time.Time{}, time.Unix(2e9, 0))))
+			return fs.ErrPermission
+		case op == fault.List && looks > 2:
+			return fs.ErrPermission
+		}
+		return nil
+	}})
+	_, err := clearing(k).New(path).TryAcquire(bg)
+	remove()
+	want(t, err, filelock.ErrLocked)
+	if looks != 3 {
+		t.Errorf("it was opened %d times", looks)
+	}
+}
+
+// TestLaw20GuardOfAnotherUserIsContention: nobody else may open the file that keeps
+// others from a symbolic link, as long as that user is at it.
+func TestLaw20GuardOfAnotherUserIsContention(t *testing.T) {
+	k := kindNamed("symlink")
+	for refusals, want := range map[int]error{0: nil, 1: nil, 3: nil, 1000: fs.ErrPermission} {
+		path, refused := lockPath(t), 0
+		k.Elsewhere(t, path).Kill()
+		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, on string) error {
+			if on != k.LockFile(path)+".break" || op != fault.Open && op != fault.Create || refused == refusals {
+				return nil
+			}
+			refused++
+			return fs.ErrPermission
+		}})
+		h, err := clearing(k).New(path).TryAcquire(bg)
+		remove()
+		if !errors.Is(err, want) || errors.Is(err, filelock.ErrLocked) {
+			t.Errorf("refused %d times: %v", refused, err)
+		}
+		if err == nil {
+			must(t, h.Release())
+		}
 	}
 }

@@ -206,7 +206,9 @@ func (f *found) lookIntoDirectory() error {
 
 // removeDirectory removes the file in the directory, and the directory.
 func (f *found) removeDirectory() (removed bool, err error) {
-	return emptyAndRemove(f.path, f.evidence.Info.ID, filepath.Base(f.claim), func(at string, locked error) error {
+	opened := false
+	removed, err = emptyAndRemove(f.path, f.evidence.Info.ID, filepath.Base(f.claim), func(at string, locked error) error {
+		opened = true
 		if locked != nil {
 			return locked
 		}
@@ -225,4 +227,8 @@ func (f *found) removeDirectory() (removed bool, err error) {
 		}
 		return takeOut(filepath.Join(at, filepath.Base(f.claim)))
 	})
+	if !opened {
+		err = f.evidence.UnlessAnother(f.path, err)
+	}
+	return removed, err
 }

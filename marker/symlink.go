@@ -75,15 +75,22 @@ func (s symlink) Close() error { return nil }
 var errNotAlone = errors.New("the file that keeps others out cannot be locked")
 
 // alone calls do while nobody else of this package removes the link at path. A
-// symbolic link cannot be locked, so there is a file for it meanwhile.
+// symbolic link cannot be locked, so there is a file for it meanwhile. It may be
+// another user's, who lets nobody else have it.
 func alone(path string, do func() error) error {
 	const patience = time.Second
 	guard := filelock.New(path+".break", filelock.WithRemove(), filelock.WithTimeout(patience), filelock.WithLogger(slog.New(slog.DiscardHandler)))
 	called := false
-	err := guard.Do(context.Background(), func(context.Context) error {
-		called = true
-		return do()
-	})
+	try := func() error {
+		return guard.Do(context.Background(), func(context.Context) error {
+			called = true
+			return do()
+		})
+	}
+	err := try()
+	for end := time.Now().Add(patience); !called && errors.Is(err, fs.ErrPermission) && time.Now().Before(end); err = try() {
+		time.Sleep(10 * time.Millisecond)
+	}
 	switch {
 	case err == nil, called:
 		return err

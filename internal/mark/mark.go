@@ -117,7 +117,7 @@ func Break(path string, e Evidence) (removed bool, err error) {
 		return err
 	})
 	if !removed {
-		err = e.unlessAnother(path, err)
+		err = e.UnlessAnother(path, err)
 	}
 	return removed, err
 }
@@ -131,7 +131,7 @@ func BreakUnguarded(path string, e Evidence) (removed bool, err error) {
 	case errors.Is(err, sys.ErrBusy):
 		return false, ErrBusy
 	case err != nil:
-		return false, e.unlessAnother(path, noMarker(path, err))
+		return false, e.UnlessAnother(path, noMarker(path, err))
 	case !e.same(now):
 		return false, ErrChanged
 	}
@@ -142,9 +142,9 @@ func BreakUnguarded(path string, e Evidence) (removed bool, err error) {
 	return err == nil, err
 }
 
-// unlessAnother returns [ErrChanged] in the place of an error that came of another
+// UnlessAnother returns [ErrChanged] in the place of an error that came of another
 // marker being at path by now, which may not be read.
-func (e Evidence) unlessAnother(path string, err error) error {
+func (e Evidence) UnlessAnother(path string, err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}

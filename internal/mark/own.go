@@ -179,7 +179,7 @@ func (o *Own) settled(path string) error {
 	// It has been touched, or is another one, or has another number now.
 	e, err := Inspect(path, len(o.content))
 	switch {
-	case sys.IsGone(err), Unreadable(err) && at.ID != o.info.ID && o.keepsNumber():
+	case sys.IsGone(err), Unreadable(err) && o.isNot(path, err):
 		return ErrChanged
 	case err == nil && !bytes.Equal(e.Content, o.content):
 		return ErrChanged
@@ -187,17 +187,28 @@ func (o *Own) settled(path string) error {
 	return err
 }
 
-// keepsNumber reports whether what has another number certainly is not o.
+// isNot reports whether path certainly does not lead to o, but to what may not be read
+// because of err. All names of a file have one owner, but on some file systems each has
+// its own number.
+func (o *Own) isNot(path string, err error) bool {
+	at, errAt := sys.Lstat(path) // it may have come since
+	switch {
+	case errAt != nil:
+		return sys.IsGone(errAt)
+	case at.ID == o.info.ID:
+		return false
+	case errors.Is(err, fs.ErrPermission) && o.info.Owner >= 0:
+		return at.Owner != o.info.Owner
+	}
+	return o.keepsNumber()
+}
+
 func (o *Own) keepsNumber() bool {
 	if o.steady.Load() {
 		return true
 	}
 	made, err := sys.Lstat(o.path)
-	if err != nil || made.ID != o.info.ID {
-		return false
-	}
-	o.steady.Store(true)
-	return true
+	return err == nil && made.ID == o.info.ID
 }
 
 // Settle makes sure that o has the name path, after an attempt to give it that

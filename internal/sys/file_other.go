@@ -89,7 +89,7 @@ func infoOf(fi fs.FileInfo, err error) (Info, error) {
 	}
 	modified := fi.ModTime()
 	return Info{
-		ID: idOf(fi), Mode: fi.Mode(), Size: fi.Size(),
+		ID: idOf(fi), Mode: fi.Mode(), Size: fi.Size(), Owner: -1,
 		ModTime: nanoseconds(modified.Unix(), int64(modified.Nanosecond())),
 	}, nil
 }

@@ -135,6 +135,7 @@ func infoOf(st *unix.Stat_t) Info {
 	return Info{
 		ID:       ID{uint64(st.Dev), uint64(st.Ino)},
 		Mode:     mode,
+		Owner:    int64(st.Uid),
 		Size:     st.Size,
 		ModTime:  nanoseconds(int64(st.Mtim.Sec), int64(st.Mtim.Nsec)),
 		Accessed: nanoseconds(int64(st.Atim.Sec), int64(st.Atim.Nsec)),

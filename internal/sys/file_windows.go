@@ -198,6 +198,7 @@ func infoOf(h windows.Handle) (Info, error) {
 	return Info{
 		ID:      ID{uint64(d.VolumeSerialNumber), uint64(d.FileIndexHigh)<<32 | uint64(d.FileIndexLow)},
 		Mode:    mode,
+		Owner:   -1,
 		Size:    int64(d.FileSizeHigh)<<32 | int64(d.FileSizeLow),
 		ModTime: timeOf(d.LastWriteTime),
 		Links:   int(d.NumberOfLinks),

@@ -57,6 +57,7 @@ type Info struct {
 	Mode    fs.FileMode // type and permissions
 	Size    int64
 	ModTime int64 // nanoseconds since 1970, or as close to them as an int64 can be
+	Owner   int64 // the number of the user, or -1 where users have none
 
 	// Of these nothing is known outside of Unix: how many names the file has,
 	// when it was accessed and changed, in nanoseconds since 1970, and whether

@@ -10,9 +10,6 @@ import (
 	"testing"
 )
 
-// Nobody is the number of a user without rights, and of its group.
-const Nobody = 65534
-
 // StartAsNobody is Start as a user without rights. Only root can do that: the
 // test of anybody else is skipped.
 func StartAsNobody(t testing.TB, role string, args ...string) *Proc {

@@ -41,6 +41,9 @@ func Main(roles map[string]Role) {
 	os.Exit(0)
 }
 
+// Nobody is the number of a user without rights, and of its group.
+const Nobody = 65534
+
 // A Proc is a process in a role.
 type Proc struct {
 	Cmd    *exec.Cmd

@@ -264,8 +264,8 @@ var table = []mutant{
 	{
 		law: 7, measure: "who removes a symbolic link keeps others out",
 		file:  "marker/symlink.go",
-		old:   "err := guard.Do(context.Background(), func(context.Context) error {\n\t\tcalled = true\n\t\treturn do()\n\t})",
-		new:   "_, _ = guard, context.Background\n\tcalled = true\n\terr := do()",
+		old:   "return guard.Do(context.Background(), func(context.Context) error {\n\t\t\tcalled = true\n\t\t\treturn do()\n\t\t})",
+		new:   "_, _ = guard, context.Background\n\t\tcalled = true\n\t\treturn do()",
 		tests: "marker", run: "^TestLaw07",
 	},
 	{
@@ -710,11 +710,39 @@ var table = []mutant{
 		tests: "internal/mark", run: "^TestLaw20", pace: quick,
 	},
 	{
-		law: 20, measure: "a marker that may not be read is not ours where ours has its number still",
+		law: 13, measure: "a marker of ours may be one that may not be read",
 		file:  "internal/mark/own.go",
-		old:   "Unreadable(err) && at.ID != o.info.ID && o.keepsNumber()",
-		new:   "Unreadable(err) && at.ID != o.info.ID && o.steady.Load()",
+		old:   "return at.Owner != o.info.Owner",
+		new:   "return true",
+		tests: "internal/mark", run: "^TestLaw13", pace: quick,
+	},
+	{
+		law: 20, measure: "a marker that may not be read is another's if its owner is another one",
+		file:  "internal/mark/own.go",
+		old:   "return at.Owner != o.info.Owner",
+		new:   "return false",
 		tests: "internal/mark", run: "^TestLaw20", pace: quick,
+	},
+	{
+		law: 20, measure: "a marker that somebody keeps to himself is another's where numbers are kept",
+		file:  "internal/mark/own.go",
+		old:   "\treturn o.keepsNumber()\n",
+		new:   "\treturn false\n",
+		tests: "internal/mark", run: "^TestLaw20", pace: quick,
+	},
+	{
+		law: 20, measure: "a directory that may not be opened to be broken is compared from outside",
+		file:  "marker/mkdir.go",
+		old:   "if !opened {",
+		new:   "if !opened && false {",
+		tests: "marker", run: "^TestLaw20Private", pace: quick,
+	},
+	{
+		law: 20, measure: "another user's guard of a symbolic link is waited for",
+		file:  "marker/symlink.go",
+		old:   "!called && errors.Is(err, fs.ErrPermission) &&",
+		new:   "!called && errors.Is(err, fs.ErrPermission) && false &&",
+		tests: "marker", run: "^TestLaw20Guard", pace: quick,
 	},
 	{
 		law: 20, measure: "a marker that may not be opened to be broken is compared from outside",
