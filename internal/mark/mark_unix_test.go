@@ -208,9 +208,7 @@ func TestLaw20UnreadableMarkerIsAnothers(t *testing.T) {
 			claim, o := own(t)
 			path := claim + ".marker"
 			must(t, os.WriteFile(path, []byte("another"), 0o666))
-			if owner != os.Getuid() && os.Getuid() == 0 {
-				must(t, os.Chown(path, owner, -1))
-			}
+			os.Chown(path, owner, -1) // if that may be
 			if !steady {
 				elsewhere(t, claim)
 			}
