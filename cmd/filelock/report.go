@@ -104,7 +104,7 @@ func (r *report) words(b *bytes.Buffer, p palette) {
 		fmt.Fprintf(b, "%s: %s\n", path, p.green("free"))
 	}
 	for _, h := range r.Holders {
-		fmt.Fprintf(b, "%s: %s by %s%s [%s]\n", path, p.red(r.locked()), h.Text, r.until(), r.Kind)
+		fmt.Fprintf(b, "%s: %s by %s%s [%s]\n", path, p.red(r.locked()), h.Text, r.until(time.Now()), r.Kind)
 	}
 	for _, w := range r.Waiters {
 		if *w.Blocked {
@@ -126,15 +126,17 @@ func (r *report) locked() string {
 	return "locked"
 }
 
-// until says when a lease ends.
-func (r *report) until() string {
-	switch {
-	case r.Expires.IsZero():
+// until says when a lease ends, or did, with the date where a time could be of
+// another day.
+func (r *report) until(now time.Time) string {
+	if r.Expires.IsZero() {
 		return ""
-	case r.State == "expired":
-		return ", until " + r.Expires.Local().Format(time.DateTime)
 	}
-	return fmt.Sprintf(", until %s", r.Expires.Local().Format(time.TimeOnly))
+	layout := time.TimeOnly
+	if r.Expires.Sub(now).Abs() > 12*time.Hour {
+		layout = time.DateTime
+	}
+	return ", until " + r.Expires.Local().Format(layout)
 }
 
 // writeJSON appends v to b, in a line. What would be shown as something else than
