@@ -72,19 +72,25 @@ func sigaction(s unix.Signal, action, former *[8]uintptr) error {
 }
 
 // obeySignals has signals end the program as they end others: the runtime would
-// ignore some, and write about the end by others. SIGHUP and SIGINT may be
-// ignored and remain so, SIGTERM does what it should, and the rest are not meant
-// to end anything or are the runtime's own. SIGALRM ends it unless there is a
-// timeout, which needs it.
+// ignore some, write about the end by others, and let the program exit with a status
+// of its own while it makes ready to die of the rest. What is ignored remains so,
+// where the runtime has kept that, and what is not meant to end anything or is the
+// runtime's own is left alone. SIGALRM ends the program unless there is a timeout,
+// which needs it.
 func (s *settings) obeySignals() {
+	const ignored = 1 // SIG_IGN
 	byDefault := [8]uintptr{}
 	for _, number := range []unix.Signal{
-		unix.SIGQUIT, unix.SIGTRAP, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2,
+		unix.SIGHUP, unix.SIGINT, unix.SIGTERM,
+		unix.SIGQUIT, unix.SIGTRAP, unix.SIGABRT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
 		unix.SIGPIPE, unix.SIGVTALRM, unix.SIGXCPU, unix.SIGXFSZ, unix.SIGIO, unix.SIGPWR, unix.SIGSYS,
 	} {
-		sigaction(number, &byDefault, nil)
-	}
-	if s.timeout == nil {
-		sigaction(unix.SIGALRM, &byDefault, nil)
+		if number == unix.SIGALRM && s.timeout != nil {
+			continue
+		}
+		var action [8]uintptr
+		if sigaction(number, nil, &action); action[0] != ignored {
+			sigaction(number, &byDefault, nil)
+		}
 	}
 }
