@@ -118,7 +118,7 @@ func (b *softBackend) attempt(key, path string) (Grant, error) {
 		}
 		switch err := b.clear(seen); {
 		case errors.Is(err, mark.ErrChanged):
-		case errors.Is(err, mark.ErrBusy), errors.Is(err, sys.ErrNoLocks):
+		case errors.Is(err, sys.ErrBusy), errors.Is(err, sys.ErrNoLocks):
 			return nil, ErrLocked // by somebody else who is clearing it; for ever
 		case err != nil:
 			return nil, fmt.Errorf("its holder is dead, but the marker cannot be removed: %w", err)

@@ -194,7 +194,7 @@ func (c *claimant) win(ctx context.Context, g *grant) error {
 		}
 		switch err := s.remove(); {
 		case err == nil, errors.Is(err, mark.ErrChanged):
-		case errors.Is(err, mark.ErrBusy):
+		case errors.Is(err, sys.ErrBusy):
 			return filelock.ErrLocked // by somebody else who breaks it
 		default:
 			return fmt.Errorf("its lease has ended, but the lock cannot be removed: %w", err)

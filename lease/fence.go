@@ -64,7 +64,7 @@ func (g *grant) fence(ctx context.Context) error {
 		return false, err
 	})
 	switch {
-	case errors.Is(err, mark.ErrBusy): // a process that was stopped while it had its own, maybe
+	case errors.Is(err, sys.ErrBusy): // a process that was stopped while it had its own, maybe
 		return fmt.Errorf("%w: somebody else is taking a fencing token", filelock.ErrLocked)
 	case err != nil:
 		return fmt.Errorf("fencing token: %w", err)
@@ -80,7 +80,7 @@ const (
 )
 
 // nextToken raises the number in the file at path by one, and makes sure that it
-// stays so. The file is made if there is none. It fails with [mark.ErrBusy] where
+// stays so. The file is made if there is none. It fails with [sys.ErrBusy] where
 // somebody else is at it.
 func nextToken(path string) (token uint64, err error) {
 	f, err := openToken(path)
@@ -96,8 +96,6 @@ func nextToken(path string) (token uint64, err error) {
 		return 0, err
 	}
 	switch err := f.TryLock(false); {
-	case errors.Is(err, sys.ErrBusy):
-		return 0, mark.ErrBusy
 	case errors.Is(err, sys.ErrNoLocks):
 		return 0, fmt.Errorf("%w: %w", filelock.ErrUnsupported, err)
 	case err != nil:
@@ -125,12 +123,12 @@ func nextToken(path string) (token uint64, err error) {
 
 // alone fails if the file of that number has a name besides path, in the one look
 // that shows both: a stranger can have linked a file there that it may not write
-// to. It fails with [mark.ErrBusy] if path leads elsewhere by now.
+// to. It fails with [sys.ErrBusy] if path leads elsewhere by now.
 func alone(path string, id sys.ID) error {
 	at, err := sys.Lstat(path)
 	switch {
 	case sys.IsGone(err) || err == nil && at.ID != id:
-		return mark.ErrBusy
+		return sys.ErrBusy
 	case err == nil && at.Links > 1:
 		return invalid("%s has other names (remove it)", path)
 	}

@@ -144,7 +144,7 @@ func (b *backend) clear(path string) error {
 	switch _, err := seen.remove(); {
 	case err == nil, errors.Is(err, mark.ErrChanged):
 		return nil
-	case errors.Is(err, mark.ErrBusy), errors.Is(err, sys.ErrNoLocks):
+	case errors.Is(err, sys.ErrBusy), errors.Is(err, sys.ErrNoLocks):
 		return filelock.ErrLocked // by somebody else who is removing it; for ever
 	default:
 		return fmt.Errorf("its holder is dead, but the marker cannot be removed: %w", err)

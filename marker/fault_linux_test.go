@@ -192,27 +192,79 @@ func TestLaw20PrivateDirectoryInThePlaceOfTheDeadIsContention(t *testing.T) {
 	}
 }
 
+// TestLaw13PrivateDirectoryInThePlaceOfOursIsALoss: nobody else may look into it for our
+// file.
+func TestLaw13PrivateDirectoryInThePlaceOfOursIsALoss(t *testing.T) {
+	path, k := lockPath(t), kindNamed("mkdir")
+	at := k.LockFile(path)
+	h, err := k.New(path).TryAcquire(bg)
+	must(t, err)
+	must(t, errors.Join(os.Rename(at, at+".ours"), os.Mkdir(at, 0o700)))
+	defer fault.Install(&fault.Plan{Before: func(op fault.Op, on string) error {
+		if op == fault.Lstat && filepath.Dir(on) == at {
+			return fs.ErrPermission
+		}
+		return nil
+	}})()
+	select {
+	case <-h.Lost():
+	case <-time.After(10 * time.Second):
+		t.Error("nobody says so")
+	}
+	want(t, h.Release(), filelock.ErrLost)
+}
+
 // TestLaw20GuardOfAnotherUserIsContention: nobody else may open the file that keeps
-// others from a symbolic link, as long as that user is at it.
+// others from a symbolic link, as long as that user is at it. One's own link goes all
+// the same.
 func TestLaw20GuardOfAnotherUserIsContention(t *testing.T) {
 	k := kindNamed("symlink")
-	for refusals, want := range map[int]error{0: nil, 1: nil, 3: nil, 1000: fs.ErrPermission} {
+	for _, c := range []struct {
+		there    bool
+		refusals int // 1000: for ever
+		want     error
+	}{
+		{false, 0, nil},
+		{true, 2, filelock.ErrLocked},
+		{true, 1000, filelock.ErrLocked},
+		{false, 2, nil}, // gone when it is looked for
+		{false, 1000, fs.ErrPermission},
+	} {
 		path, refused := lockPath(t), 0
-		k.Elsewhere(t, path).Kill()
-		remove := fault.Install(&fault.Plan{Before: func(op fault.Op, on string) error {
-			if on != k.LockFile(path)+".break" || op != fault.Open && op != fault.Create || refused == refusals {
-				return nil
-			}
-			refused++
-			return fs.ErrPermission
-		}})
-		h, err := clearing(k).New(path).TryAcquire(bg)
-		remove()
-		if !errors.Is(err, want) || errors.Is(err, filelock.ErrLocked) {
-			t.Errorf("refused %d times: %v", refused, err)
+		guard := k.LockFile(path) + ".break"
+		refuse := func() (stop func()) {
+			return fault.Install(&fault.Plan{Before: func(op fault.Op, on string) error {
+				if on != guard || op != fault.Open && op != fault.Create || refused == c.refusals {
+					return nil
+				}
+				refused++
+				return fs.ErrPermission
+			}})
 		}
-		if err == nil {
-			must(t, h.Release())
+		k.Elsewhere(t, path).Kill()
+		if c.there {
+			must(t, os.WriteFile(guard, nil, 0o600))
+		}
+		stop := refuse()
+		h, err := clearing(k).New(path).TryAcquire(bg)
+		stop()
+		if !errors.Is(err, c.want) || errors.Is(err, filelock.ErrLocked) != (c.want == filelock.ErrLocked) {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if err != nil { // next time there is nobody
+			must(t, os.RemoveAll(guard))
+			h, err = clearing(k).New(path).TryAcquire(bg)
+			must(t, err)
+		}
+		if c.there {
+			must(t, os.WriteFile(guard, nil, 0o600))
+		}
+		refused = 0
+		stop = refuse()
+		must(t, h.Release())
+		stop()
+		if _, err := os.Lstat(k.LockFile(path)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%+v: released, but %v", c, err)
 		}
 	}
 }

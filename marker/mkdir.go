@@ -100,16 +100,13 @@ func (d *directory) withdraw(path string) error {
 
 // At fails with [mark.ErrChanged] where path certainly does not lead to d.
 func (d *directory) At(path string) error {
-	at := filepath.Join(path, d.name)
-	if d.emptied {
-		at = path
+	at, err := mark.Lstat(path, d.id) // or the file may be believed in, too
+	another := err == nil && at.ID != d.id
+	if err == nil && !d.emptied {
+		_, err = mark.Lstat(filepath.Join(path, d.name), d.id)
 	}
-	_, err := mark.Lstat(path, d.id) // or the file may be believed in, too
-	var info sys.Info
-	if err == nil {
-		info, err = mark.Lstat(at, d.id)
-	}
-	if sys.IsGone(err) || err == nil && d.emptied && info.ID != d.id {
+	switch {
+	case sys.IsGone(err), another && (d.emptied || errors.Is(err, fs.ErrPermission)): // somebody's who lets nobody look
 		return mark.ErrChanged
 	}
 	return err
@@ -160,14 +157,14 @@ func passedOn(path, was string) bool {
 }
 
 // takeOut removes the file in a directory. It fails with [mark.ErrChanged] where
-// there is none, and with [mark.ErrBusy] where somebody has it open who keeps it.
+// there is none, and with [sys.ErrBusy] where somebody has it open who keeps it.
 func takeOut(file string) error {
 	err := sys.Remove(file)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, sys.ErrBusy):
-		return mark.ErrBusy
+		return err
 	case sys.IsGone(err):
 		return mark.ErrChanged
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"time"
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/mark"
@@ -75,27 +74,30 @@ func (s symlink) Close() error { return nil }
 var errNotAlone = errors.New("the file that keeps others out cannot be locked")
 
 // alone calls do while nobody else of this package removes the link at path. A
-// symbolic link cannot be locked, so there is a file for it meanwhile. It may be
-// another user's, who lets nobody else have it.
-func alone(path string, do func() error) error {
-	const patience = time.Second
-	guard := filelock.New(path+".break", filelock.WithRemove(), filelock.WithTimeout(patience), filelock.WithLogger(slog.New(slog.DiscardHandler)))
+// symbolic link cannot be locked, so there is a file for it meanwhile. It fails with
+// [sys.ErrBusy] where somebody else has that, and with errNotAlone where nobody can be
+// kept out: with both where somebody has it whom one cannot wait for.
+func alone(path string, do func() error) (err error) {
+	const everybody = 0o644 // may open it, and so wait for who has it
+	guard := filelock.New(path+".break", filelock.WithRemove(), filelock.NonBlocking(), filelock.WithMode(everybody),
+		filelock.WithLogger(slog.New(slog.DiscardHandler)))
 	called := false
-	try := func() error {
-		return guard.Do(context.Background(), func(context.Context) error {
+	for range 3 { // in between somebody may have removed his
+		err = guard.Do(context.Background(), func(context.Context) error {
 			called = true
 			return do()
 		})
-	}
-	err := try()
-	for end := time.Now().Add(patience); !called && errors.Is(err, fs.ErrPermission) && time.Now().Before(end); err = try() {
-		time.Sleep(10 * time.Millisecond)
-	}
-	switch {
-	case err == nil, called:
-		return err
-	case errors.Is(err, filelock.ErrLocked):
-		return mark.ErrBusy
+		switch {
+		case err == nil, called:
+			return err
+		case errors.Is(err, filelock.ErrLocked):
+			return sys.ErrBusy
+		case !errors.Is(err, fs.ErrPermission):
+			return errors.Join(errNotAlone, err)
+		}
+		if _, errThere := sys.Lstat(guard.Path()); errThere == nil {
+			return errors.Join(errNotAlone, sys.ErrBusy, err)
+		}
 	}
 	return errors.Join(errNotAlone, err)
 }

@@ -35,9 +35,9 @@ one of them is held.
 // detection says what verbs do that only look, if they are not told a kind.
 const detection = `Without an option that names the kind of the lock it is told by what is there: a
 lock of the system on FILE, a soft lock or a lease in it, or any of them, or
-lockfile's, in FILE.lock. A PID lock has to be named. Who holds a lock of the
-system can be told on Linux only, and not if that is in another container or on
-another machine: such a lock looks free.`
+lockfile's, in FILE.lock. A PID lock has to be named, and so has a marker that
+may not be read. Who holds a lock of the system can be told on Linux only, and not
+if that is in another container or on another machine. Such locks look free.`
 
 // status is the verb of that name.
 func status(args []string, stdout, stderr *os.File) int {

@@ -27,10 +27,6 @@ import (
 // meant. Whatever it names has been left alone.
 var ErrChanged = errors.New("another file has taken its place")
 
-// ErrBusy is returned where somebody else is at the marker, as others who
-// remove it are for an instant. Trying again may help.
-var ErrBusy = errors.New("somebody else is removing it")
-
 // Evidence is what was seen of a marker.
 type Evidence struct {
 	Info    sys.Info
@@ -97,7 +93,7 @@ func read(f sys.File, limit int) (Evidence, error) {
 
 // Break removes the marker at path if it is the one that e was seen of.
 //
-// It fails with [ErrChanged] where it is another, with [ErrBusy] where somebody
+// It fails with [ErrChanged] where it is another, with [sys.ErrBusy] where somebody
 // else is at it, and with [sys.ErrNoLocks] where others cannot be kept from it.
 //
 // It reports whether the marker is gone by its doing. If so, an error is about
@@ -128,8 +124,6 @@ func Break(path string, e Evidence) (removed bool, err error) {
 func BreakUnguarded(path string, e Evidence) (removed bool, err error) {
 	now, err := Inspect(path, e.Limit)
 	switch {
-	case errors.Is(err, sys.ErrBusy):
-		return false, ErrBusy
 	case err != nil:
 		return false, e.UnlessAnother(path, noMarker(path, err))
 	case !e.same(now):

@@ -231,7 +231,7 @@ func TestWhoeverIsAtItIsNotDisturbed(t *testing.T) {
 		if err := f.TryLock(false); errors.Is(err, sys.ErrNoLocks) {
 			t.Skip("this system has no locks")
 		}
-		if removed, err := remove(); removed || !errors.Is(err, ErrBusy) {
+		if removed, err := remove(); removed || !errors.Is(err, sys.ErrBusy) {
 			t.Errorf("%s: %v, %v", name, removed, err)
 		}
 		stillThere(t, path)

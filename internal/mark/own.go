@@ -23,7 +23,7 @@ type Own struct {
 	content  []byte
 	modified atomic.Int64 // its mtime, as was last seen
 	common   bool         // its content is like that of others
-	steady   atomic.Bool  // a path has been seen to lead to its number
+	steady   atomic.Bool  // another name has been seen to have its number
 	kept                  // the file itself, where it can be kept open
 }
 
@@ -128,7 +128,7 @@ func (o *Own) Made() sys.Info { return o.info }
 // Touch gives o the times t and describes it, while nobody removes it who does
 // so as this package does. It fails with [ErrChanged] where path does not lead
 // to o by then: whatever it leads to has been left alone. It fails with
-// [ErrBusy] where somebody else is at it. One goroutine calls it at a time.
+// [sys.ErrBusy] where somebody else is at it. One goroutine calls it at a time.
 func (o *Own) Touch(path string, t time.Time) (now sys.Info, err error) {
 	err = o.guarded(o.path, o.approve, func(f sys.File) error {
 		if err := f.SetTimes(t); err != nil {
@@ -168,7 +168,9 @@ func (o *Own) settled(path string) error {
 		return ErrChanged
 	}
 	if at.ID == o.info.ID {
-		o.steady.Store(true)
+		if path != o.path || o.common { // its first name has that number everywhere, as it is open
+			o.steady.Store(true)
+		}
 		if at.ModTime == o.modified.Load() {
 			return nil
 		}
@@ -179,7 +181,7 @@ func (o *Own) settled(path string) error {
 	// It has been touched, or is another one, or has another number now.
 	e, err := Inspect(path, len(o.content))
 	switch {
-	case sys.IsGone(err), Unreadable(err) && o.isNot(path, err):
+	case sys.IsGone(err), Unreadable(err) && o.isNot(path):
 		return ErrChanged
 	case err == nil && !bytes.Equal(e.Content, o.content):
 		return ErrChanged
@@ -187,28 +189,16 @@ func (o *Own) settled(path string) error {
 	return err
 }
 
-// isNot reports whether path certainly does not lead to o, but to what may not be read
-// because of err. All names of a file have one owner, but on some file systems each has
-// its own number.
-func (o *Own) isNot(path string, err error) bool {
-	at, errAt := sys.Lstat(path) // it may have come since
+// isNot reports whether path, which may not be read, certainly does not lead to o.
+func (o *Own) isNot(path string) bool {
+	at, err := sys.Lstat(path) // it may have come since
 	switch {
-	case errAt != nil:
-		return sys.IsGone(errAt)
+	case err != nil:
+		return sys.IsGone(err)
 	case at.ID == o.info.ID:
 		return false
-	case errors.Is(err, fs.ErrPermission) && o.info.Owner >= 0:
-		return at.Owner != o.info.Owner
 	}
-	return o.keepsNumber()
-}
-
-func (o *Own) keepsNumber() bool {
-	if o.steady.Load() {
-		return true
-	}
-	made, err := sys.Lstat(o.path)
-	return err == nil && made.ID == o.info.ID
+	return o.steady.Load() || o.isOther(at)
 }
 
 // Settle makes sure that o has the name path, after an attempt to give it that
@@ -229,7 +219,7 @@ func (o *Own) Settle(path string, err error) error {
 }
 
 // Remove takes away the name path of o. It fails with [ErrChanged] where path
-// does not lead to o, and with [ErrBusy] where somebody else is at it. Where
+// does not lead to o, and with [sys.ErrBusy] where somebody else is at it. Where
 // others cannot be kept from it nobody breaks it, and it is removed all the
 // same. Like [Break] it reports whether it has done it.
 func (o *Own) Remove(path string) (removed bool, err error) {

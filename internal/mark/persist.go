@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gofilelock/filelock/internal/sys"
 	"github.com/gofilelock/filelock/internal/wait"
 )
 
@@ -13,19 +14,19 @@ import (
 // one is for an instant.
 const patience = time.Second
 
-// Persist does what may fail with [ErrBusy], until it does not, or for a second.
+// Persist does what may fail with [sys.ErrBusy], until it does not, or for a second.
 func Persist(ctx context.Context, do func() (bool, error)) (removed bool, err error) {
-	if removed, err = do(); !errors.Is(err, ErrBusy) {
+	if removed, err = do(); !errors.Is(err, sys.ErrBusy) {
 		return removed, err
 	}
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	errWait := wait.New("", 0, 10*time.Millisecond, nil).Persevere(limited, ErrBusy, func() error {
+	errWait := wait.New("", 0, 10*time.Millisecond, nil).Persevere(limited, sys.ErrBusy, func() error {
 		removed, err = do()
 		return err
 	})
 	switch {
-	case !errors.Is(err, ErrBusy):
+	case !errors.Is(err, sys.ErrBusy):
 		return removed, err
 	case ctx.Err() != nil:
 		return false, errWait

@@ -15,9 +15,6 @@ func remove(path string, approve approval) (removed bool, err error) {
 	if sys.MayRead(err) || errors.Is(err, sys.ErrBusy) {
 		f, err = sys.Open(path, sys.Peek)
 	}
-	if errors.Is(err, sys.ErrBusy) {
-		return false, ErrBusy
-	}
 	if err != nil {
 		return false, noMarker(path, err)
 	}
@@ -41,7 +38,7 @@ func removeUnknown(f sys.File, path string, approve approval) (removed bool, err
 func removeOpen(f sys.File, info sys.Info, path string, approve approval) (removed bool, err error) {
 	locked := f.TryLock(false)
 	if errors.Is(locked, sys.ErrBusy) {
-		return false, ErrBusy
+		return false, locked
 	}
 	if locked == nil {
 		defer func() { err = errors.Join(err, f.Unlock()) }()
@@ -101,12 +98,20 @@ func (k kept) guarded(_ string, _ approval, do func(sys.File) error) (err error)
 	switch locked := k.file.TryLock(false); {
 	case locked == nil:
 		defer func() { err = errors.Join(err, k.file.Unlock()) }()
-	case errors.Is(locked, sys.ErrBusy):
-		return ErrBusy
 	case !errors.Is(locked, sys.ErrNoLocks):
 		return locked
 	}
 	return do(k.file)
+}
+
+// isOther reports whether at, with another number, is certainly not o. Where each name
+// of a file may have a number of its own, they have one owner still.
+func (o *Own) isOther(at sys.Info) bool {
+	if !o.file.IsRemote() {
+		return true
+	}
+	now, err := o.file.Info()
+	return err == nil && now.Owner != at.Owner
 }
 
 // Close ends the use of the marker, without removing it.

@@ -4,16 +4,12 @@ import (
 	"errors"
 
 	"github.com/gofilelock/filelock/internal/sys"
-	"golang.org/x/sys/windows"
 )
 
 // remove deletes the file at path once approve agrees. Nobody else can open,
 // rename or delete it meanwhile.
 func remove(path string, approve approval) (removed bool, err error) {
 	removed, err = sys.RemoveHeld(path, func(f sys.File) error { return approve(f, nil) })
-	if errors.Is(err, windows.ERROR_SHARING_VIOLATION) {
-		return removed, ErrBusy
-	}
 	return removed, noMarker(path, err)
 }
 
@@ -51,9 +47,6 @@ func (kept) rewrite([]byte) (sys.Info, error) { return sys.Info{}, errors.ErrUns
 // marker. Nobody can remove it while it is open.
 func (kept) guarded(path string, approve approval, do func(sys.File) error) error {
 	f, err := sys.Open(path, sys.Touch)
-	if errors.Is(err, windows.ERROR_SHARING_VIOLATION) {
-		return ErrBusy
-	}
 	if err != nil {
 		return noMarker(path, err)
 	}
@@ -61,6 +54,13 @@ func (kept) guarded(path string, approve approval, do func(sys.File) error) erro
 		err = do(f)
 	}
 	return errors.Join(err, f.Close())
+}
+
+// isOther reports whether at, with another number, is certainly not o. What o was made
+// as has its number still, unless it was renamed.
+func (o *Own) isOther(sys.Info) bool {
+	made, err := sys.Lstat(o.path)
+	return err == nil && made.ID == o.info.ID
 }
 
 // Close has nothing to do.

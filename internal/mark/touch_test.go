@@ -24,7 +24,7 @@ func TestTouchExcludesThoseWhoBreak(t *testing.T) {
 	f, err := sys.Open(path, sys.ReadOnly)
 	must(t, err)
 	must(t, f.TryLock(false))
-	if _, err := o.Touch(path, time.Now()); !errors.Is(err, ErrBusy) {
+	if _, err := o.Touch(path, time.Now()); !errors.Is(err, sys.ErrBusy) {
 		t.Errorf("Touch while it is being broken: %v", err)
 	}
 	must(t, f.Close())

@@ -398,8 +398,8 @@ func deleteFile(path string) error {
 }
 
 // RemoveHeld opens the file at path so that nobody else can open it meanwhile,
-// and removes it if approve agrees. It fails with the error of approve, or with
-// the system's where others have the file open for more than an instant.
+// and removes it if approve agrees. It fails with the error of approve, and with
+// [ErrBusy] where others have the file open for more than an instant.
 func RemoveHeld(path string, approve func(File) error) (removed bool, err error) {
 	var f File
 	err = call(fault.Open, path, func() (err error) {
@@ -407,7 +407,7 @@ func RemoveHeld(path string, approve func(File) error) (removed bool, err error)
 		return err
 	})
 	if err != nil {
-		return false, err
+		return false, busy(err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if err := approve(f); err != nil {

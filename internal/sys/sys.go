@@ -20,7 +20,8 @@ import (
 	"github.com/gofilelock/filelock/internal/fault"
 )
 
-// ErrBusy is what an attempt to lock returns when somebody else holds the lock.
+// ErrBusy is what an attempt returns when somebody else has what it wants for himself,
+// be that a lock or, as on Windows, the file. Trying again may help.
 var ErrBusy = errors.New("locked by somebody else")
 
 // ErrNoLocks is what an attempt to lock returns when the system or the file
@@ -57,7 +58,7 @@ type Info struct {
 	Mode    fs.FileMode // type and permissions
 	Size    int64
 	ModTime int64 // nanoseconds since 1970, or as close to them as an int64 can be
-	Owner   int64 // the number of the user, or -1 where users have none
+	Owner   int64 // the number of the user, or -1 where that is not known
 
 	// Of these nothing is known outside of Unix: how many names the file has,
 	// when it was accessed and changed, in nanoseconds since 1970, and whether

@@ -15,7 +15,7 @@ import (
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/locktest"
-	"github.com/gofilelock/filelock/internal/mark"
+	"github.com/gofilelock/filelock/internal/sys"
 	"github.com/gofilelock/filelock/lease"
 )
 
@@ -171,7 +171,7 @@ func resultOf(err error) result {
 		return timedOut
 	case errors.Is(err, filelock.ErrLocked):
 		return locked
-	case errors.Is(err, mark.ErrBusy):
+	case errors.Is(err, sys.ErrBusy):
 		return busy
 	}
 	return failed
@@ -242,7 +242,7 @@ func (r *runner) breakHold() error {
 		err := r.lock.Break(r.ctx, r.state)
 		if errors.Is(err, fs.ErrInvalid) && r.kind.name == "mkdir" {
 			// Somebody whose directory had been broken took this one for it.
-			err = fmt.Errorf("%w: %w", mark.ErrBusy, err)
+			err = fmt.Errorf("%w: %w", sys.ErrBusy, err)
 		}
 		return err
 	})

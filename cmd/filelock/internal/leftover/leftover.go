@@ -58,7 +58,7 @@ func (l *Leftover) Remove(ctx context.Context) error {
 	switch {
 	case errors.Is(err, mark.ErrChanged), errors.Is(err, filelock.ErrLost), errors.Is(err, fs.ErrNotExist):
 		return ErrGone
-	case errors.Is(err, mark.ErrBusy), errors.Is(err, sys.ErrBusy), errors.Is(err, filelock.ErrLocked):
+	case errors.Is(err, sys.ErrBusy), errors.Is(err, filelock.ErrLocked):
 		return ErrUsed
 	}
 	return err
