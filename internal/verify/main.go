@@ -10,6 +10,7 @@ import (
 // behind. One may be closing an inotify instance, for which nothing waits, and which
 // takes the system up to a second when it is busy.
 func Main(m *testing.M, options ...goleak.Option) {
+	takeSignals()
 	closing := goleak.IgnoreAnyFunction("github.com/gofilelock/filelock/internal/wait.(*hub).close")
 	goleak.VerifyTestMain(m, append(options, closing)...)
 }
