@@ -85,8 +85,9 @@ func TestKilledCommandLeavesNoLockAndNobodyWithoutIt(t *testing.T) {
 			crowd := subject{kind: c.kind}.gather(t)
 			calls := runStraced(t, crowd.scene, dir, nil, c.args...)
 			nth := map[string]int{}
-			killed := map[int]bool{}
+			killed := map[string]bool{}
 			kills, ran := 0, 0
+			var logs strings.Builder
 			for _, call := range calls {
 				nth[call]++
 				for range 3 {
@@ -102,8 +103,8 @@ func TestKilledCommandLeavesNoLockAndNobodyWithoutIt(t *testing.T) {
 						continue
 					}
 					kills++
-					// The number is that of the call that it ended with.
-					killed[len(callOfLog.FindAllString(log, -1))] = true
+					fmt.Fprintf(&logs, "%s\n%s", option, log)
+					killed[lastCall(log)] = true
 					break
 				}
 			}
@@ -113,10 +114,21 @@ func TestKilledCommandLeavesNoLockAndNobodyWithoutIt(t *testing.T) {
 			}
 			t.Logf("%d kills at %d different places, of %d calls; the command ran %d times", kills, len(killed), len(calls), ran)
 			if kills < 2 || len(killed) < 2 {
-				t.Error("that is not much of a walk")
+				t.Errorf("that is not much of a walk:\n%s", &logs)
 			}
 		})
 	}
+}
+
+// lastCall tells the call that a log ends with from others. A number alone does not: a
+// call that the runtime has interrupted is there twice.
+func lastCall(log string) string {
+	name, nth := "", map[string]int{}
+	for _, m := range callOfLog.FindAllStringSubmatch(log, -1) {
+		name = m[1]
+		nth[name]++
+	}
+	return fmt.Sprint(name, nth[name])
 }
 
 // runStraced runs a command to its end, and returns the calls that concern the
