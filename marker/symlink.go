@@ -76,11 +76,9 @@ var errNotAlone = errors.New("the file that keeps others out cannot be locked")
 // alone calls do while nobody else of this package removes the link at path. A
 // symbolic link cannot be locked, so there is a file for it meanwhile. It fails with
 // [sys.ErrBusy] where somebody else has that, and with errNotAlone where nobody can be
-// kept out: with both where somebody has it whom one cannot wait for.
+// kept out: with both where it is another user's, who lets nobody else open it.
 func alone(path string, do func() error) (err error) {
-	const everybody = 0o644 // may open it, and so wait for who has it
-	guard := filelock.New(path+".break", filelock.WithRemove(), filelock.NonBlocking(), filelock.WithMode(everybody),
-		filelock.WithLogger(slog.New(slog.DiscardHandler)))
+	guard := filelock.New(path+".break", filelock.WithRemove(), filelock.NonBlocking(), filelock.WithLogger(slog.New(slog.DiscardHandler)))
 	called := false
 	for range 3 { // in between somebody may have removed his
 		err = guard.Do(context.Background(), func(context.Context) error {
