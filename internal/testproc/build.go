@@ -25,10 +25,17 @@ func BuildForTests() (dir string, remove func()) {
 
 // Build makes the command in dir, under both of its names, for everybody to run.
 func Build(dir string) error {
-	program := filepath.Join(dir, "filelock")
-	out, err := exec.Command("go", "build", "-o", program, "github.com/gofilelock/filelock/cmd/filelock").CombinedOutput()
+	if err := Compile(filepath.Join(dir, "filelock"), "github.com/gofilelock/filelock/cmd/filelock"); err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(dir, 0o755), os.Symlink("filelock", filepath.Join(dir, "flock")))
+}
+
+// Compile makes a program of a package.
+func Compile(program, pkg string) error {
+	out, err := exec.Command("go", "build", "-o", program, pkg).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
-	return errors.Join(os.Chmod(dir, 0o755), os.Symlink("filelock", filepath.Join(dir, "flock")))
+	return nil
 }

@@ -3,6 +3,7 @@ package faultfs
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -63,7 +64,7 @@ func bedOf(t testing.TB, backing string, ttl time.Duration, way Way) *bed {
 	b := &bed{t: t, dir: filepath.Join(t.TempDir(), "bed"), injected: map[Op]int{}}
 	must(t, os.Mkdir(b.dir, 0o777))
 	t.Cleanup(func() { unix.Unmount(b.dir, unix.MNT_DETACH) }) // if the server could not
-	b.server = testproc.Start(t, "serve", backing, b.dir, ttl.String(), string(way))
+	b.server = testproc.StartCommand(t, exec.Command(os.Getenv(enclosed), backing, b.dir, ttl.String(), string(way)))
 	b.report()
 	var st unix.Statfs_t
 	must(t, unix.Statfs(b.dir, &st))

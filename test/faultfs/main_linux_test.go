@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/gofilelock/filelock/internal/locktest"
 	"github.com/gofilelock/filelock/internal/testproc"
@@ -18,8 +18,6 @@ import (
 // roles are those that the tests start processes in; other files add theirs.
 var roles = locktest.Roles(kinds...)
 
-func init() { roles["serve"] = serve }
-
 func TestMain(m *testing.M) {
 	testproc.Main(roles)
 	if os.Getenv(enclosed) == "" {
@@ -28,7 +26,8 @@ func TestMain(m *testing.M) {
 	verify.Main(m)
 }
 
-// enclosed says that this process has mounts of its own.
+// enclosed says that this process has mounts of its own, and names the program that
+// serves them.
 const enclosed = "FILELOCK_TEST_MOUNTS"
 
 // enclose has the tests run in a process that has mounts of its own, and does not
@@ -39,12 +38,22 @@ func enclose() {
 	if err != nil {
 		return
 	}
+	dir, err := os.MkdirTemp("", "filelock-serve")
+	server := filepath.Join(dir, "serve")
+	if err == nil {
+		err = testproc.Compile(server, "github.com/gofilelock/filelock/test/faultfs/serve")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	runtime.LockOSThread() // whose end is the child's
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), enclosed+"=1")
+	cmd.Env = append(os.Environ(), enclosed+"="+server)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	err = cmd.Run()
+	os.RemoveAll(dir)
 	if cmd.Process == nil {
 		return // not permitted
 	}
@@ -56,14 +65,4 @@ func enclose() {
 		code = 2 // killed
 	}
 	os.Exit(code)
-}
-
-// serve is the process that a file system is in. It has one of its own, since
-// the tests count what they have open. Its arguments are those of [Serve].
-func serve(args []string) error {
-	ttl, err := time.ParseDuration(args[2])
-	if err != nil {
-		return err
-	}
-	return Serve(args[0], args[1], ttl, Way(args[3]), os.Stdin, os.Stdout)
 }
