@@ -6,6 +6,7 @@ under the lock, and "log FILE LOG", which does so for as long as its parent live
 and notes in LOG the numbers that it comes to.
 """
 
+import errno
 import fcntl
 import os
 import sys
@@ -77,6 +78,11 @@ class Lockfile:
                 return self.lock.acquire()
             except self.lockfile.AlreadyLocked:
                 time.sleep(0.001)
+            except OSError as e:
+                # A SymlinkLockFile that finds a link reads it next, and ends if that
+                # has been removed or replaced meanwhile.
+                if e.errno not in (errno.EINVAL, errno.ENOENT):
+                    raise
 
     def attempt(self):
         try:
