@@ -171,7 +171,7 @@ func (b *backend) Acquire(ctx context.Context, r filelock.Request) (filelock.Gra
 	}
 	for {
 		g, err := b.try(ctx)
-		if r.NoWait || !errors.Is(err, filelock.ErrLocked) && !isBusy(err) {
+		if r.NoWait || !errors.Is(err, filelock.ErrLocked) {
 			return g, err
 		}
 		select {
@@ -189,13 +189,17 @@ func isBusy(err error) bool {
 	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
-// try adds the row if there is none.
+// try adds the row if there is none. Others who keep the database busy are
+// contention, too: nothing has been written then.
 func (b *backend) try(ctx context.Context) (filelock.Grant, error) {
 	r, err := b.newRow()
 	if err != nil {
 		return nil, err
 	}
 	r.id, err = b.insert(ctx, r)
+	if isBusy(err) {
+		return nil, fmt.Errorf("%w: %w", filelock.ErrLocked, err)
+	}
 	if err != nil {
 		// It may be there all the same, as after an interrupted COMMIT.
 		_, errUndo := b.db.Exec("DELETE FROM locks WHERE unique_name = ?", r.name)
