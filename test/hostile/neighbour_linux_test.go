@@ -255,10 +255,10 @@ func (s *setter) clearAll() {
 }
 
 // spy looks for files of the victim's that others may read: it wants none, and
-// has said so by its umask. What replaces data has the permissions of what was
-// there: of a file of the stranger's, where lockedfile cannot tell.
+// has said so by its umask. What replaces data, or is about to, has the permissions
+// of what was there: of a file of the stranger's, where lockedfile cannot tell.
 func (s *setter) spy(path string) {
-	if s.gentle && filepath.Base(path) == "data" {
+	if name := filepath.Base(path); s.gentle && (name == "data" || name == "data.lock.new") {
 		return
 	}
 	info, err := os.Lstat(path)
