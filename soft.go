@@ -116,9 +116,9 @@ func (b *softBackend) attempt(key, path string) (Grant, error) {
 		case !seen.stale():
 			return nil, ErrLocked
 		}
-		switch err := b.clear(seen); {
+		switch removed, err := b.clear(seen); {
 		case errors.Is(err, mark.ErrChanged):
-		case errors.Is(err, sys.ErrBusy), errors.Is(err, sys.ErrNoLocks):
+		case !removed && (errors.Is(err, sys.ErrBusy) || errors.Is(err, sys.ErrNoLocks)):
 			return nil, ErrLocked // by somebody else who is clearing it; for ever
 		case err != nil:
 			return nil, fmt.Errorf("its holder is dead, but the marker cannot be removed: %w", err)
@@ -169,12 +169,12 @@ func (m *marker) stale() bool {
 
 // clear removes the marker m, and the claim that it was made of if that has
 // been left behind.
-func (b *softBackend) clear(m marker) error {
-	removed, err := b.breaks(m.path, m.evidence)
+func (b *softBackend) clear(m marker) (removed bool, err error) {
+	removed, err = b.breaks(m.path, m.evidence)
 	if removed {
 		err = errors.Join(err, removeClaims(m))
 	}
-	return err
+	return removed, err
 }
 
 // A softGrant is a marker of this process.
@@ -277,7 +277,7 @@ func (b *softBackend) Break(ctx context.Context, s State) error {
 	if errors.Is(m.unknown, record.ErrStrict) {
 		return fmt.Errorf("%w: %w, and stays for ever", ErrUnsupported, m.unknown)
 	}
-	_, err := mark.Persist(ctx, func() (bool, error) { return false, b.clear(m) })
+	_, err := mark.Persist(ctx, func() (bool, error) { return b.clear(m) })
 	switch {
 	case errors.Is(err, mark.ErrChanged):
 		return ErrLost

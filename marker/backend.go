@@ -141,10 +141,10 @@ func (b *backend) clear(path string) error {
 	case !seen.stale():
 		return filelock.ErrLocked
 	}
-	switch _, err := seen.remove(); {
+	switch removed, err := seen.remove(); {
 	case err == nil, errors.Is(err, mark.ErrChanged):
 		return nil
-	case errors.Is(err, sys.ErrBusy), errors.Is(err, sys.ErrNoLocks):
+	case !removed && (errors.Is(err, sys.ErrBusy) || errors.Is(err, sys.ErrNoLocks)):
 		return filelock.ErrLocked // by somebody else who is removing it; for ever
 	default:
 		return fmt.Errorf("its holder is dead, but the marker cannot be removed: %w", err)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/locktest"
+	"github.com/gofilelock/filelock/internal/sys"
 )
 
 // faultCases are the ways in which locks are taken and given back.
@@ -193,42 +195,91 @@ func TestLaw20PrivateDirectoryInThePlaceOfTheDeadIsContention(t *testing.T) {
 }
 
 // TestLaw13PrivateDirectoryInThePlaceOfOursIsALoss: nobody else may look into it for our
-// file.
+// file. Where nothing is known of the file system it may be ours, with another number.
 func TestLaw13PrivateDirectoryInThePlaceOfOursIsALoss(t *testing.T) {
-	path, k := lockPath(t), kindNamed("mkdir")
-	at := k.LockFile(path)
-	h, err := k.New(path).TryAcquire(bg)
-	must(t, err)
-	must(t, errors.Join(os.Rename(at, at+".ours"), os.Mkdir(at, 0o700)))
-	defer fault.Install(&fault.Plan{Before: func(op fault.Op, on string) error {
-		if op == fault.Lstat && filepath.Dir(on) == at {
-			return fs.ErrPermission
+	for _, known := range []bool{true, false} {
+		path, k := lockPath(t), kindNamed("mkdir")
+		at := k.LockFile(path)
+		h, err := k.New(path).TryAcquire(bg)
+		must(t, err)
+		must(t, errors.Join(os.Rename(at, at+".ours"), os.Mkdir(at, 0o700)))
+		looks := make(chan struct{}, 100)
+		stop := fault.Install(&fault.Plan{Before: func(op fault.Op, on string) error {
+			switch {
+			case op == fault.Lstat && filepath.Dir(on) == at:
+				select {
+				case looks <- struct{}{}:
+				default:
+				}
+				return fs.ErrPermission
+			case op == fault.Statfs && !known:
+				return unix.EIO
+			}
+			return nil
+		}})
+		if known {
+			<-h.Lost()
+		} else {
+			for range 3 { // the first two have been judged by then
+				<-looks
+			}
+			select {
+			case <-h.Lost():
+				t.Error("it counts as lost")
+			default:
+			}
 		}
-		return nil
-	}})()
-	select {
-	case <-h.Lost():
-	case <-time.After(10 * time.Second):
-		t.Error("nobody says so")
+		want(t, h.Release(), filelock.ErrLost)
+		stop()
 	}
-	want(t, h.Release(), filelock.ErrLost)
+}
+
+// TestLaw20HalfARemovalIsNoContention: what is left of a dead holder's marker is in use,
+// as on Windows, and nobody else will remove it. Nor has anybody taken its place.
+func TestLaw20HalfARemovalIsNoContention(t *testing.T) {
+	for kind, half := range map[string]fault.Op{"mkdir": fault.Rmdir, "link": fault.Unlink} {
+		k := kindNamed(kind)
+		for name, remove := range map[string]func(path string, s filelock.State) error{
+			"break":   func(path string, s filelock.State) error { return k.New(path).Break(bg, s) },
+			"acquire": func(path string, _ filelock.State) error { _, err := clearing(k).New(path).TryAcquire(bg); return err },
+		} {
+			path := lockPath(t)
+			k.Elsewhere(t, path).Kill()
+			s, err := k.New(path).Inspect(bg)
+			must(t, err)
+			stop := fault.Install(&fault.Plan{Before: func(op fault.Op, on string) error {
+				if op == half && (op == fault.Rmdir || on != k.LockFile(path)) {
+					return sys.ErrBusy
+				}
+				return nil
+			}})
+			err = remove(path, s)
+			stop()
+			if err == nil || errors.Is(err, filelock.ErrLocked) || errors.Is(err, filelock.ErrLost) {
+				t.Errorf("%s, %s: %v", kind, name, err)
+			}
+		}
+	}
 }
 
 // TestLaw20GuardOfAnotherUserIsContention: nobody else may open the file that keeps
-// others from a symbolic link, as long as that user is at it. One's own link goes all
-// the same.
+// others from a symbolic link, as long as that user is at it. If he was killed it is
+// said what is in the way. One's own link goes all the same.
 func TestLaw20GuardOfAnotherUserIsContention(t *testing.T) {
 	k := kindNamed("symlink")
 	for _, c := range []struct {
 		there    bool
+		age      time.Duration
 		refusals int // 1000: for ever
 		want     error
 	}{
-		{false, 0, nil},
-		{true, 2, filelock.ErrLocked},
-		{true, 1000, filelock.ErrLocked},
-		{false, 2, nil}, // gone when it is looked for
-		{false, 1000, fs.ErrPermission},
+		{false, 0, 0, nil},
+		{true, 0, 2, filelock.ErrLocked},
+		{true, 0, 1000, filelock.ErrLocked},
+		{true, time.Minute, 1000, fs.ErrPermission},
+		{true, -time.Minute, 1000, fs.ErrPermission}, // the clock was set
+		{false, 0, 2, nil},                           // gone when it is looked for
+		{false, 0, 1000, fs.ErrPermission},
 	} {
 		path, refused := lockPath(t), 0
 		guard := k.LockFile(path) + ".break"
@@ -244,12 +295,16 @@ func TestLaw20GuardOfAnotherUserIsContention(t *testing.T) {
 		k.Elsewhere(t, path).Kill()
 		if c.there {
 			must(t, os.WriteFile(guard, nil, 0o600))
+			must(t, os.Chtimes(guard, time.Time{}, time.Now().Add(-c.age)))
 		}
 		stop := refuse()
 		h, err := clearing(k).New(path).TryAcquire(bg)
 		stop()
 		if !errors.Is(err, c.want) || errors.Is(err, filelock.ErrLocked) != (c.want == filelock.ErrLocked) {
 			t.Errorf("%+v: %v", c, err)
+		}
+		if c.age != 0 && !strings.Contains(err.Error(), guard) {
+			t.Errorf("it does not name %s: %v", guard, err)
 		}
 		if err != nil { // next time there is nobody
 			must(t, os.RemoveAll(guard))

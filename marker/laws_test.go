@@ -18,6 +18,7 @@ import (
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/fault"
 	"github.com/gofilelock/filelock/internal/locktest"
+	"github.com/gofilelock/filelock/internal/sys"
 	"github.com/gofilelock/filelock/internal/verify"
 	"github.com/gofilelock/filelock/marker"
 )
@@ -333,6 +334,38 @@ func TestLaw13HolderIsToldOfItsLoss(t *testing.T) {
 		want(t, h.Release(), filelock.ErrLost)
 		if left := files(t, filepath.Dir(path)); len(left) > 0 {
 			t.Errorf("%s: %q is left", k.Name, left)
+		}
+	}
+}
+
+// TestLaw13HoldEndsThoughItsSuccessorIsPrivate: nobody may open the marker that has taken
+// the place of ours, as on Windows whoever keeps it to himself has it.
+func TestLaw13HoldEndsThoughItsSuccessorIsPrivate(t *testing.T) {
+	for _, name := range []string{"link", "pid"} {
+		for _, refusal := range []error{fs.ErrPermission, sys.ErrBusy} {
+			path, k := lockPath(t), kindNamed(name)
+			at := k.LockFile(path)
+			h, err := k.New(path).TryAcquire(bg)
+			must(t, err)
+			must(t, os.WriteFile(at+".new", []byte("another's"), 0o666))
+			for os.Remove(at) != nil || os.Rename(at+".new", at) != nil {
+				time.Sleep(time.Millisecond) // whoever watches it has it open, on Windows
+			}
+			stop := fault.Install(&fault.Plan{Before: func(op fault.Op, on string) error {
+				if op == fault.Open && on == at {
+					return refusal
+				}
+				return nil
+			}})
+			<-h.Lost()
+			err = h.Release()
+			stop()
+			if !errors.Is(err, filelock.ErrLost) {
+				t.Errorf("%s, %v: %v", name, refusal, err)
+			}
+			if content, err := os.ReadFile(at); string(content) != "another's" {
+				t.Errorf("%s, %v: there is %q, %v", name, refusal, content, err)
+			}
 		}
 	}
 }

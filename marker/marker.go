@@ -79,8 +79,8 @@
 // It leaves its marker, if it had the lock. If it was about to get it or to give
 // it back, it may leave the file beside a Link (which is in nobody's way), an
 // empty directory, an empty PID file (both of an unknown holder, so they read as
-// held), or path.lock.break, which the next one removes. Break removes the file
-// beside with the marker.
+// held), or path.lock.break, which the next one removes, or is told of if it is
+// another user's. Break removes the file beside with the marker.
 //
 // # What lockfile does
 //

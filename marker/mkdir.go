@@ -14,6 +14,7 @@ import (
 // that file is what it is known by.
 type directory struct {
 	id      sys.ID
+	owner   int64
 	name    string
 	emptied bool // the file has been removed
 }
@@ -61,7 +62,7 @@ func (d *directory) fill(path string) error {
 	if err != nil {
 		return err
 	}
-	d.id = info.ID
+	d.id, d.owner = info.ID, info.Owner
 	f, err := sys.Create(filepath.Join(at, d.name), 0o666)
 	if sys.IsGone(err) {
 		return fs.ErrExist
@@ -105,8 +106,8 @@ func (d *directory) At(path string) error {
 	if err == nil && !d.emptied {
 		_, err = mark.Lstat(filepath.Join(path, d.name), d.id)
 	}
-	switch {
-	case sys.IsGone(err), another && (d.emptied || errors.Is(err, fs.ErrPermission)): // somebody's who lets nobody look
+	private := errors.Is(err, fs.ErrPermission) && (!sys.IsRemote(path) || at.Owner != d.owner)
+	if sys.IsGone(err) || another && (d.emptied || private) {
 		return mark.ErrChanged
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"time"
 
 	"github.com/gofilelock/filelock"
 	"github.com/gofilelock/filelock/internal/mark"
@@ -76,7 +77,8 @@ var errNotAlone = errors.New("the file that keeps others out cannot be locked")
 // alone calls do while nobody else of this package removes the link at path. A
 // symbolic link cannot be locked, so there is a file for it meanwhile. It fails with
 // [sys.ErrBusy] where somebody else has that, and with errNotAlone where nobody can be
-// kept out: with both where it is another user's, who lets nobody else open it.
+// kept out: with both where it is another user's, who lets nobody else open it and has
+// just made it. Who was killed has left it, and keeps others out for ever.
 func alone(path string, do func() error) (err error) {
 	guard := filelock.New(path+".break", filelock.WithRemove(), filelock.NonBlocking(), filelock.WithLogger(slog.New(slog.DiscardHandler)))
 	called := false
@@ -93,12 +95,19 @@ func alone(path string, do func() error) (err error) {
 		case !errors.Is(err, fs.ErrPermission):
 			return errors.Join(errNotAlone, err)
 		}
-		if _, errThere := sys.Lstat(guard.Path()); errThere == nil {
-			return errors.Join(errNotAlone, sys.ErrBusy, err)
+		if there, errThere := sys.Lstat(guard.Path()); errThere == nil {
+			if time.Since(time.Unix(0, there.ModTime)).Abs() < longestGuard {
+				err = errors.Join(sys.ErrBusy, err)
+			}
+			break
 		}
 	}
 	return errors.Join(errNotAlone, err)
 }
+
+// longestGuard is for how long a removal can last, with what clocks may differ by.
+// Most take less than a millisecond.
+const longestGuard = 10 * time.Second
 
 // lookAtSymlink reads where the link leads, and does not go there.
 func (f *found) lookAtSymlink() error {

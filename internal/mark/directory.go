@@ -2,6 +2,7 @@ package mark
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/gofilelock/filelock/internal/sys"
@@ -19,8 +20,13 @@ func removeEmpty(path string) (removed bool, err error) {
 		if err = sys.Rmdir(path); sys.IsGone(err) {
 			return true, nil // it had gone
 		}
-		if !errors.Is(err, sys.ErrBusy) || time.Now().After(end) {
+		if !errors.Is(err, sys.ErrBusy) {
 			break
+		}
+		if time.Now().After(end) {
+			// Not ErrBusy, which others take for a hold that will end, or try again
+			// with what they knew of it when there was something in it.
+			return false, fmt.Errorf("%v, for more than %s", err, patience)
 		}
 	}
 	return err == nil, err

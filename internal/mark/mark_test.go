@@ -1,6 +1,7 @@
 package mark
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -269,5 +270,20 @@ func TestLaw11FailureLeavesNoFile(t *testing.T) {
 			t.Errorf("operation %d: %v", n, err)
 		}
 		gone(t, path)
+	}
+}
+
+// TestWhatIsRemovedIsNotRemovedAgain though something else is in use, as the second name
+// of a file on Windows.
+func TestWhatIsRemovedIsNotRemovedAgain(t *testing.T) {
+	for _, busy := range []int{0, 3} {
+		calls := 0
+		removed, err := Persist(context.Background(), func() (bool, error) {
+			calls++
+			return calls > busy, sys.ErrBusy
+		})
+		if !removed || !errors.Is(err, sys.ErrBusy) || calls != busy+1 {
+			t.Errorf("%v, %v after %d calls", removed, err, calls)
+		}
 	}
 }

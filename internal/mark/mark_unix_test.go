@@ -296,6 +296,17 @@ func TestStaleAnswerSaysNothing(t *testing.T) {
 	if removed {
 		t.Error("it counts as removed")
 	}
+	remove := fault.Install(&fault.Plan{Before: func(op fault.Op, _ string) error {
+		if op == fault.Lstat {
+			return unix.ESTALE
+		}
+		return nil
+	}})
+	_, err := Look(path, 100)
+	remove()
+	if !errors.Is(err, unix.ESTALE) || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("whoever looks hears %v", err)
+	}
 	stillThere(t, path)
 }
 

@@ -224,6 +224,9 @@ func (o *Own) Settle(path string, err error) error {
 // same. Like [Break] it reports whether it has done it.
 func (o *Own) Remove(path string) (removed bool, err error) {
 	removed, err = o.kept.remove(o.info, path, o.approve)
+	if !removed && Unreadable(err) && o.isNot(path) {
+		return false, ErrChanged // and keeps us from opening it
+	}
 	if !errors.Is(err, ErrChanged) {
 		return removed, err
 	}

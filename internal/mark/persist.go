@@ -15,18 +15,21 @@ import (
 const patience = time.Second
 
 // Persist does what may fail with [sys.ErrBusy], until it does not, or for a second.
+// What has removed the marker is not done again, whatever else it came to.
 func Persist(ctx context.Context, do func() (bool, error)) (removed bool, err error) {
-	if removed, err = do(); !errors.Is(err, sys.ErrBusy) {
+	if removed, err = do(); removed || !errors.Is(err, sys.ErrBusy) {
 		return removed, err
 	}
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	errWait := wait.New("", 0, 10*time.Millisecond, nil).Persevere(limited, sys.ErrBusy, func() error {
-		removed, err = do()
+		if removed, err = do(); removed {
+			return nil
+		}
 		return err
 	})
 	switch {
-	case !errors.Is(err, sys.ErrBusy):
+	case removed || !errors.Is(err, sys.ErrBusy):
 		return removed, err
 	case ctx.Err() != nil:
 		return false, errWait

@@ -95,22 +95,28 @@ func (f File) Close() error {
 // Info describes f.
 func (f File) Info() (Info, error) {
 	var st unix.Stat_t
-	err := call(fault.Fstat, "", func() error { return unix.Fstat(f.fd, &st) })
-	return infoOf(&st), err
+	if err := call(fault.Fstat, "", func() error { return unix.Fstat(f.fd, &st) }); err != nil {
+		return Info{}, err
+	}
+	return infoOf(&st), nil
 }
 
 // Stat describes the file at path, at the end of all symbolic links.
 func Stat(path string) (Info, error) {
 	var st unix.Stat_t
-	err := call(fault.Stat, path, func() error { return stat(path, &st, 0) })
-	return infoOf(&st), err
+	if err := call(fault.Stat, path, func() error { return stat(path, &st, 0) }); err != nil {
+		return Info{}, err
+	}
+	return infoOf(&st), nil
 }
 
 // Lstat describes what is at path itself.
 func Lstat(path string) (Info, error) {
 	var st unix.Stat_t
-	err := call(fault.Lstat, path, func() error { return stat(path, &st, unix.AT_SYMLINK_NOFOLLOW) })
-	return infoOf(&st), err
+	if err := call(fault.Lstat, path, func() error { return stat(path, &st, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
+		return Info{}, err
+	}
+	return infoOf(&st), nil
 }
 
 func infoOf(st *unix.Stat_t) Info {

@@ -733,8 +733,15 @@ var table = []mutant{
 	{
 		law: 13, measure: "a directory that may not be looked into is another's if its number is",
 		file:  "marker/mkdir.go",
-		old:   "another && (d.emptied || errors.Is(err, fs.ErrPermission))",
+		old:   "another && (d.emptied || private)",
 		new:   "another && d.emptied",
+		tests: "marker", run: "^TestLaw13Private", pace: quick,
+	},
+	{
+		law: 13, measure: "a private directory of another number may be ours where nothing is known of numbers",
+		file:  "marker/mkdir.go",
+		old:   " && (!sys.IsRemote(path) || at.Owner != d.owner)",
+		new:   " && (!sys.IsRemote(path) || at.Owner != d.owner || true)",
 		tests: "marker", run: "^TestLaw13Private", pace: quick,
 	},
 	{
@@ -761,9 +768,44 @@ var table = []mutant{
 	{
 		law: 20, measure: "a guard of a symbolic link that may not be opened is somebody's who is at it",
 		file:  "marker/symlink.go",
-		old:   "errors.Join(errNotAlone, sys.ErrBusy, err)",
-		new:   "errors.Join(errNotAlone, err)",
+		old:   "if time.Since(time.Unix(0, there.ModTime)).Abs() < longestGuard {",
+		new:   "if false && time.Since(time.Unix(0, there.ModTime)).Abs() < longestGuard {",
 		tests: "marker", run: "^TestLaw20Guard", pace: quick,
+	},
+	{
+		law: 20, measure: "an old guard of a symbolic link that may not be opened is nobody's",
+		file:  "marker/symlink.go",
+		old:   "if time.Since(time.Unix(0, there.ModTime)).Abs() < longestGuard {",
+		new:   "if time.Since(time.Unix(0, there.ModTime)).Abs() < longestGuard || true {",
+		tests: "marker", run: "^TestLaw20Guard", pace: quick,
+	},
+	{
+		law: 20, measure: "a directory that stays in use is no contention",
+		file:  "internal/mark/directory.go",
+		old:   `fmt.Errorf("%v, for more than %s", err, patience)`,
+		new:   `fmt.Errorf("%w, for more than %s", err, patience)`,
+		tests: "marker", run: "^TestLaw20Half", pace: quick,
+	},
+	{
+		law: 20, measure: "what is left of a removed marker is no contention",
+		file:  "marker/backend.go",
+		old:   "case !removed && (errors",
+		new:   "case (errors",
+		tests: "marker", run: "^TestLaw20Half", pace: quick,
+	},
+	{
+		law: 20, measure: "what is removed is not removed again",
+		file:  "internal/mark/persist.go",
+		old:   "do(); removed || !errors.Is(err, sys.ErrBusy) {",
+		new:   "do(); !errors.Is(err, sys.ErrBusy) {",
+		tests: "internal/mark", run: "^TestWhatIsRemoved", pace: quick,
+	},
+	{
+		law: 20, measure: "a look that fails tells nothing of what is there",
+		file:  "internal/sys/file_unix.go",
+		old:   "unix.AT_SYMLINK_NOFOLLOW) }); err != nil {\n\t\treturn Info{}, err",
+		new:   "unix.AT_SYMLINK_NOFOLLOW) }); err != nil {\n\t\treturn infoOf(&st), err",
+		tests: "internal/mark", run: "^TestStaleAnswer", pace: quick,
 	},
 	{
 		law: 20, measure: "a guard of a symbolic link that was removed meanwhile is looked for again",
