@@ -218,15 +218,18 @@ func TestLaw13PrivateDirectoryInThePlaceOfOursIsALoss(t *testing.T) {
 			return nil
 		}})
 		if known {
-			<-h.Lost()
-		} else {
-			for range 3 { // the first two have been judged by then
-				<-looks
-			}
 			select {
 			case <-h.Lost():
-				t.Error("it counts as lost")
-			default:
+			case <-time.After(10 * time.Second):
+				t.Error("nobody says so")
+			}
+		} else {
+			for range 3 { // the first two have been judged by then
+				select {
+				case <-looks:
+				case <-h.Lost():
+					t.Fatal("it counts as lost")
+				}
 			}
 		}
 		want(t, h.Release(), filelock.ErrLost)
