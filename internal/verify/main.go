@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -10,7 +11,7 @@ import (
 // behind. One may be closing an inotify instance, for which nothing waits, and which
 // takes the system up to a second when it is busy.
 func Main(m *testing.M, options ...goleak.Option) {
-	takeSignals()
+	Take(os.Interrupt) // which the & of a shell has ignored
 	closing := goleak.IgnoreAnyFunction("github.com/gofilelock/filelock/internal/wait.(*hub).close")
 	goleak.VerifyTestMain(m, append(options, closing)...)
 }

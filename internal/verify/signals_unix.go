@@ -5,14 +5,12 @@ package verify
 import (
 	"os"
 	"os/signal"
-	"syscall"
 )
 
-// takeSignals has the processes of tests end by SIGINT, though whoever runs the tests has
-// ignored it, as the & of a shell does: who takes a signal, whatever comes of it, does not
-// pass on that it is ignored.
-func takeSignals() {
-	if signal.Ignored(syscall.SIGINT) {
-		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
+// Take has the processes that the tests start end by the signal s, though whoever runs the
+// tests has ignored it: who takes a signal, whatever comes of it, does not pass that on.
+func Take(s os.Signal) {
+	if signal.Ignored(s) {
+		signal.Notify(make(chan os.Signal, 1), s)
 	}
 }

@@ -28,6 +28,7 @@ var bin string
 
 func TestMain(m *testing.M) {
 	keepToOurselves()
+	verify.Take(unix.SIGHUP) // which nohup has ignored
 	dir, remove := testproc.BuildForTests()
 	bin = dir
 	verify.Main(m, goleak.Cleanup(func(status int) {
