@@ -77,9 +77,10 @@ type Database struct {
 	db   *sql.DB
 }
 
-// patience is how long one statement waits for others to be done. They write for
-// milliseconds, but nothing gives those who wait a turn.
-var patience = 9 * time.Second
+// Others write for milliseconds, but nothing gives those who wait a turn.
+const busyTimeout = 100 * time.Millisecond // of one statement, which hears no context meanwhile
+
+var patience = 9 * time.Second // of all statements that are made for one purpose
 
 // Open opens the database at path, and makes it if there is none. It waits while
 // others keep the database busy, until ctx ends. Whoever may write to it may
@@ -92,7 +93,7 @@ func Open(ctx context.Context, path string) (*Database, error) {
 	// Who writes first and then again has to say so at the beginning, or they
 	// would wait for each other.
 	file := url.URL{Path: filepath.ToSlash(path)}
-	db, err := sql.Open("sqlite", fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_txlock=immediate", file.EscapedPath(), patience.Milliseconds()))
+	db, err := sql.Open("sqlite", fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_txlock=immediate", file.EscapedPath(), busyTimeout.Milliseconds()))
 	if err != nil {
 		return nil, err
 	}
@@ -182,6 +183,26 @@ func (b *backend) Acquire(ctx context.Context, r filelock.Request) (filelock.Gra
 	}
 }
 
+// exec changes something, whatever becomes of ctx meanwhile: after an interruption it
+// would be open whether it has.
+func (d *Database) exec(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
+	err = patiently(ctx, func() error {
+		result, err = d.db.Exec(query, args...)
+		return err
+	})
+	return result, err
+}
+
+// patiently makes a statement, again and again while others keep the database busy.
+func patiently(ctx context.Context, do func() error) error {
+	for end := time.Now().Add(patience); ; {
+		err := do()
+		if !isBusy(err) || ctx.Err() != nil || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
 // isBusy reports whether others have written for all of the time that the
 // database waits for them.
 func isBusy(err error) bool {
@@ -197,23 +218,27 @@ func (b *backend) try(ctx context.Context) (filelock.Grant, error) {
 		return nil, err
 	}
 	r.id, err = b.insert(ctx, r)
-	if isBusy(err) {
+	switch {
+	case isBusy(err):
 		return nil, fmt.Errorf("%w: %w", filelock.ErrLocked, err)
+	case err == nil && r.id == 0:
+		return nil, filelock.ErrLocked
+	case err == nil:
+		err = ctx.Err() // it has come too late
 	}
 	if err != nil {
-		// It may be there all the same, as after an interrupted COMMIT.
-		_, errUndo := b.db.Exec("DELETE FROM locks WHERE unique_name = ?", r.name)
-		return nil, errors.Join(ctx.Err(), err, errUndo)
-	}
-	if r.id == 0 {
-		return nil, filelock.ErrLocked
+		// It may be there whatever the error is, as after a COMMIT that failed.
+		if _, errUndo := b.exec(context.WithoutCancel(ctx), "DELETE FROM locks WHERE unique_name = ?", r.name); errUndo != nil {
+			return nil, errors.Join(err, errUndo)
+		}
+		return nil, err
 	}
 	return &grant{backend: b, row: r}, nil
 }
 
 // insert returns the number of the new row, 0 if somebody else has one.
 func (b *backend) insert(ctx context.Context, r row) (id int64, err error) {
-	result, err := b.db.ExecContext(ctx, `
+	result, err := b.exec(ctx, `
 		INSERT INTO locks (lock_file, unique_name)
 		SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM locks WHERE lock_file = ?1)`, r.file, r.name)
 	if err != nil {
@@ -232,8 +257,10 @@ func (b *backend) Inspect(ctx context.Context) (filelock.State, error) {
 	}
 	r := row{file: file}
 	// Those who come second, and are about to see it, have higher numbers.
-	first := b.db.QueryRowContext(ctx, "SELECT id, unique_name FROM locks WHERE lock_file = ? ORDER BY id LIMIT 1", file)
-	err = first.Scan(&r.id, &r.name)
+	err = patiently(ctx, func() error {
+		first := b.db.QueryRowContext(ctx, "SELECT id, unique_name FROM locks WHERE lock_file = ? ORDER BY id LIMIT 1", file)
+		return first.Scan(&r.id, &r.name)
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return filelock.State{}, nil
 	}
@@ -256,7 +283,7 @@ func (b *backend) Break(ctx context.Context, s filelock.State) error {
 
 // remove removes r, and no other row that has come in its place.
 func (b *backend) remove(ctx context.Context, r row) error {
-	result, err := b.db.ExecContext(ctx, "DELETE FROM locks WHERE id = ? AND lock_file = ? AND unique_name = ?", r.id, r.file, r.name)
+	result, err := b.exec(ctx, "DELETE FROM locks WHERE id = ? AND lock_file = ? AND unique_name = ?", r.id, r.file, r.name)
 	if err != nil {
 		return err
 	}

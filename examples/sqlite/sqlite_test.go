@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -94,15 +95,19 @@ func bed(t testing.TB) (d *Database, file, path string) {
 	return open(t, file), file, filepath.Join(dir, "x")
 }
 
-// TestOpenWaitsForABusyDatabase for longer than one statement would.
-func TestOpenWaitsForABusyDatabase(t *testing.T) {
-	d, file, _ := bed(t)
-	defer func(old time.Duration) { patience = old }(patience)
-	patience = time.Millisecond
+// keepBusy has somebody write for longer than one statement would wait.
+func keepBusy(t testing.TB, d *Database) (tx *sql.Tx) {
+	t.Helper()
 	tx, err := d.db.Begin()
 	must(t, err)
-	defer tx.Rollback()
-	ctx, cancel := context.WithTimeout(bg, 100*time.Millisecond)
+	t.Cleanup(func() { tx.Rollback() })
+	return tx
+}
+
+func TestOpenWaitsForABusyDatabase(t *testing.T) {
+	d, file, _ := bed(t)
+	tx := keepBusy(t, d)
+	ctx, cancel := context.WithTimeout(bg, 3*busyTimeout)
 	defer cancel()
 	busy, err := Open(ctx, file)
 	if err == nil {
@@ -116,15 +121,12 @@ func TestOpenWaitsForABusyDatabase(t *testing.T) {
 	open(t, file)
 }
 
-// TestAcquisitionWaitsForABusyDatabase for longer than one statement would.
 func TestAcquisitionWaitsForABusyDatabase(t *testing.T) {
 	defer func(old time.Duration) { patience = old }(patience)
 	patience = time.Millisecond
 	d, _, path := bed(t)
-	tx, err := d.db.Begin()
-	must(t, err)
-	defer tx.Rollback()
-	_, err = d.Lock(path).TryAcquire(bg)
+	tx := keepBusy(t, d)
+	_, err := d.Lock(path).TryAcquire(bg)
 	want(t, err, filelock.ErrLocked)
 	waiting, got := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -137,6 +139,20 @@ func TestAcquisitionWaitsForABusyDatabase(t *testing.T) {
 	}
 	must(t, tx.Rollback())
 	must(t, <-got)
+}
+
+// TestTimeoutIsHeardThoughTheDatabaseIsBusy: the patience is as good as endless.
+func TestTimeoutIsHeardThoughTheDatabaseIsBusy(t *testing.T) {
+	defer func(old time.Duration) { patience = old }(patience)
+	patience = time.Hour
+	d, _, path := bed(t)
+	keepBusy(t, d)
+	_, err := d.Lock(path).Acquire(bg, filelock.WithTimeout(3*busyTimeout))
+	want(t, err, filelock.ErrTimeout)
+	ctx, cancel := context.WithTimeout(bg, 3*busyTimeout)
+	defer cancel()
+	_, err = d.Lock(path).TryAcquire(ctx)
+	want(t, err, context.DeadlineExceeded)
 }
 
 func rows(t testing.TB, d *Database) (n int) {
