@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -324,5 +325,24 @@ func TestLaw20GuardOfAnotherUserIsContention(t *testing.T) {
 		if _, err := os.Lstat(k.LockFile(path)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%+v: released, but %v", c, err)
 		}
+	}
+}
+
+// TestLaw18GuardThatAnotherUserHasLeftIsNoFailure: in a sticky directory only he may
+// remove it.
+func TestLaw18GuardThatAnotherUserHasLeftIsNoFailure(t *testing.T) {
+	path, k := lockPath(t), kindNamed("symlink")
+	guard := k.LockFile(path) + ".break"
+	must(t, os.WriteFile(guard, nil, 0o644))
+	k.Elsewhere(t, path).Kill()
+	defer fault.Install(&fault.Plan{Before: func(op fault.Op, on string) error {
+		if op == fault.Unlink && on == guard {
+			return unix.EPERM
+		}
+		return nil
+	}})()
+	must(t, clearing(k).New(path).Do(bg, func(context.Context) error { return nil }))
+	if left := files(t, filepath.Dir(path)); !slices.Equal(left, []string{filepath.Base(guard)}) {
+		t.Errorf("there are %q", left)
 	}
 }

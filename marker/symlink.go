@@ -81,13 +81,15 @@ var errNotAlone = errors.New("the file that keeps others out cannot be locked")
 // just made it. Who was killed has left it, and keeps others out for ever.
 func alone(path string, do func() error) (err error) {
 	guard := filelock.New(path+".break", filelock.WithRemove(), filelock.NonBlocking(), filelock.WithLogger(slog.New(slog.DiscardHandler)))
-	called := false
+	called, done := false, error(nil)
 	for range 3 { // in between somebody may have removed his
 		err = guard.Do(context.Background(), func(context.Context) error {
-			called = true
-			return do()
+			called, done = true, do()
+			return done
 		})
 		switch {
+		case called && done == nil && errors.Is(err, fs.ErrPermission):
+			return nil // another user's, who has left it, and who alone may remove it
 		case err == nil, called:
 			return err
 		case errors.Is(err, filelock.ErrLocked):

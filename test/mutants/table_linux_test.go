@@ -264,7 +264,7 @@ var table = []mutant{
 	{
 		law: 7, measure: "who removes a symbolic link keeps others out",
 		file:  "marker/symlink.go",
-		old:   "err = guard.Do(context.Background(), func(context.Context) error {\n\t\t\tcalled = true\n\t\t\treturn do()\n\t\t})",
+		old:   "err = guard.Do(context.Background(), func(context.Context) error {\n\t\t\tcalled, done = true, do()\n\t\t\treturn done\n\t\t})",
 		new:   "_, called = context.Background, true\n\t\terr = do()",
 		tests: "marker", run: "^TestLaw07",
 	},
@@ -771,6 +771,13 @@ var table = []mutant{
 		old:   "if time.Since(time.Unix(0, there.ModTime)).Abs() < longestGuard {",
 		new:   "if false && time.Since(time.Unix(0, there.ModTime)).Abs() < longestGuard {",
 		tests: "marker", run: "^TestLaw20Guard", pace: quick,
+	},
+	{
+		law: 18, measure: "a guard of a symbolic link that another user has left is no failure",
+		file:  "marker/symlink.go",
+		old:   "case called && done == nil && errors",
+		new:   "case called && false && errors",
+		tests: "marker", run: "^TestLaw18Guard", pace: quick,
 	},
 	{
 		law: 20, measure: "an old guard of a symbolic link that may not be opened is nobody's",

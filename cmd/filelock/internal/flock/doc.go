@@ -15,7 +15,7 @@
 //
 // Some are not to be had: messages are in English, and numbers have a decimal
 // point. Standard descriptors that are closed are /dev/null for the command. Of
-// the signals that were ignored, the command ignores SIGHUP, SIGINT and the
-// terminal's; package runtime loses the rest. It does not start with less than
+// the signals that were ignored, flock and the command ignore SIGHUP, SIGINT and
+// the terminal's; package runtime loses the rest. It does not start with less than
 // 1 GB of address space (ulimit -v).
 package flock
