@@ -734,7 +734,7 @@ var table = []mutant{
 		law: 13, measure: "a directory that may not be looked into is another's if its number is",
 		file:  "marker/mkdir.go",
 		old:   "another && (d.emptied || private)",
-		new:   "another && d.emptied",
+		new:   "another && (d.emptied || private && false)",
 		tests: "marker", run: "^TestLaw13Private", pace: quick,
 	},
 	{
