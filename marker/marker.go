@@ -144,7 +144,9 @@ func NewSymlink(path string, c Config, opts ...filelock.Option) *Lock {
 }
 
 // NewPID returns the lock that is held by the file at path itself, which says the
-// process id of the holder. The file's mode is 0644 less the umask.
+// process id of the holder. The file's mode is 0644 less the umask. For an instant it
+// says nothing, and its holder is unknown: Break of a file that was inspected then may
+// end the hold that has become of it, which is told so.
 func NewPID(path string, c Config, opts ...filelock.Option) *Lock {
 	return newLock(path, "", c, opts, placePID)
 }

@@ -27,7 +27,8 @@
 // hold: it begins anew, or fails. Where the file is removed, who gives back a shared
 // hold excludes everybody for an instant. memory refuses whoever tries as long as somebody
 // waits. A limited wait may end without success whoever had the lock. A holder may be
-// seen as unknown.
+// seen as unknown. Who breaks a PID file that said nothing when it was inspected may end
+// the hold that has become of it.
 //
 // That a lease is renewed in time is not demanded, since a busy machine stops
 // processes too; nor when the context of a hold is told of its loss, but that this is

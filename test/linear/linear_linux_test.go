@@ -48,6 +48,7 @@ type kind struct {
 	breaks   bool // clients break each other's holds
 	tokens   bool
 	lease    bool
+	halves   bool // a marker says nothing for an instant, in which it may be inspected to be broken
 	crowds   bool // who is trying may be seen to have the lock, and lose it before it is a hold
 	death    death
 	steps    int           // of each client
@@ -64,7 +65,7 @@ var kinds = []*kind{
 	{name: "link", open: openMarker(marker.NewLink, true), death: clears, breaks: true, crowds: true},
 	{name: "symlink", open: openMarker(marker.NewSymlink, true), death: clears, breaks: true, crowds: true},
 	{name: "mkdir", open: openMarker(marker.NewMkdir, false), death: stays, crowds: true},
-	{name: "pid", open: openMarker(marker.NewPID, false), death: stays, breaks: true, crowds: true},
+	{name: "pid", open: openMarker(marker.NewPID, false), death: stays, breaks: true, crowds: true, halves: true},
 	{name: "lease", open: openLease, death: stays, lease: true, tokens: true, crowds: true,
 		steps: 40, idle: 300 * time.Millisecond, patience: 2 * time.Second},
 	{name: "lease broken", open: openLease, death: stays, lease: true, tokens: true, crowds: true, breaks: true,

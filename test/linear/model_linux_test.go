@@ -29,6 +29,7 @@ type client struct {
 	taken   bool   // its hold is another's by now, or nobody's
 	told    bool   // it has been told that its hold is over
 	seen    uint16 // the tenure that it has inspected, 0 if that is unknown
+	half    uint16 // the tenure whose marker it may have inspected when that said nothing yet, or 0
 }
 
 // ended is no tenure.
@@ -220,16 +221,21 @@ func (h *history) stepRelease(s state, o *operation) (bool, state) {
 		return o.Result == open, s
 	}
 	if c.depth--; c.depth == 0 {
-		*c = client{process: c.process, seen: c.seen}
+		*c = client{process: c.process, seen: c.seen, half: c.half}
 	}
 	return true, s
 }
 
 func (h *history) stepInspect(s state, o *operation) (bool, state) {
 	c, holder := &s.clients[o.Client], s.holder()
-	c.seen = 0
+	c.seen, c.half = 0, 0
 	switch {
-	case o.Result == open, o.Seen == unknown:
+	case o.Result == open:
+		return true, s
+	case o.Seen == unknown:
+		if h.kind.halves && o.crowded && holder == nil {
+			c.half = s.tenure + 1 // nobody else can have the name by then
+		}
 		return true, s
 	case o.Seen == nobody:
 		return holder == nil || h.mayBeGone(&s, o), s
@@ -253,8 +259,9 @@ func (h *history) mayBeGone(s *state, o *operation) bool {
 }
 
 func (h *history) stepBreak(s state, o *operation) (bool, state) {
-	seen, holder := s.clients[o.Client].seen, s.holder()
+	seen, half, holder := s.clients[o.Client].seen, s.clients[o.Client].half, s.holder()
 	same := holder != nil && seen == s.tenure
+	whole := holder != nil && half == s.tenure // it is a hold by now, and may be broken as what it was
 	unsure := seen == 0 && (holder == nil || s.isDead(int(holder.process)))
 	switch o.Result {
 	case busy:
@@ -262,7 +269,7 @@ func (h *history) stepBreak(s state, o *operation) (bool, state) {
 	case lost:
 		return !same || h.mayBeGone(&s, o), s
 	case ok:
-		if !same && !unsure {
+		if !same && !unsure && !whole {
 			return false, s
 		}
 	case open:
